@@ -1,0 +1,86 @@
+package proxy
+
+import "time"
+
+// Config is what the proxy needs of the file. It is a value: nothing writes it
+// after it was loaded, and a reload makes a new one.
+type Config struct {
+	TrustedProxies []string // addresses or CIDR prefixes whose X-Forwarded-* are believed
+	Log            LogConfig
+	Limits         Limits
+	Timeouts       Timeouts
+	Sites          []Site
+	Backends       []Backend
+}
+
+// Report receives one problem of a configuration: the key below the table that
+// is validated, what is wrong with it, and what to write instead.
+type Report func(key, wrong, instead string)
+
+// LogConfig is the table [log].
+type LogConfig struct {
+	Access   string        `toml:"access"`   // path, or "-" for standard output, or "" for none
+	Format   string        `toml:"format"`   // "combined", "common", "json" or an Apache LogFormat string
+	Error    string        `toml:"error"`    // path, or "-" for standard error
+	Level    string        `toml:"level"`    // "debug", "info", "warn", "error"
+	MaxSize  Size          `toml:"max_size"` // a log file is rotated when it reaches this size
+	MaxAge   time.Duration `toml:"max_age"`  // rotated files older than this are removed
+	Keep     int           `toml:"keep"`     // so many rotated files are kept
+	Compress bool          `toml:"compress"` // rotated files are compressed with gzip
+}
+
+// Limits is the table [limits]: what one client, and all clients together, may take.
+type Limits struct {
+	Connections           int  `toml:"connections"`             // open client connections in all
+	ConnectionsPerAddress int  `toml:"connections_per_address"` // open client connections from one address
+	Streams               int  `toml:"streams"`                 // concurrent HTTP/2 requests in one connection
+	Header                Size `toml:"header"`                  // request line and header lines together
+	HeaderLines           int  `toml:"header_lines"`            // number of header lines of a request
+	Body                  Size `toml:"body"`                    // request body; 0: no limit
+	Buffer                Size `toml:"buffer"`                  // a request body up to this size is read before the backend is asked
+}
+
+// Timeouts is the table [timeouts].
+type Timeouts struct {
+	Handshake time.Duration `toml:"handshake"`  // first byte and TLS handshake of a new connection
+	Header    time.Duration `toml:"header"`     // a request head, from its first byte
+	Body      time.Duration `toml:"body"`       // without progress while a request body is read
+	Write     time.Duration `toml:"write"`      // without progress while a response is written
+	Idle      time.Duration `toml:"idle"`       // an open connection without a request
+	Connect   time.Duration `toml:"connect"`    // to reach a backend
+	FirstByte time.Duration `toml:"first_byte"` // from a request sent to the first byte of the backend's response
+	Drain     time.Duration `toml:"drain"`      // for requests in flight when gateway stops
+	Upgraded  time.Duration `toml:"upgraded"`   // for WebSockets when gateway stops
+}
+
+// Site is the table [[site]]: one public name, what a virtual host was.
+type Site struct {
+	Name    string   `toml:"name"`
+	Aliases []string `toml:"aliases"`
+	Listen  []string `toml:"listen"`  // ":443", "127.0.0.1:7879", "[::1]:443"; "http://:80" is plain only
+	Plain   string   `toml:"plain"`   // plain HTTP on a TLS port: "redirect", "proxy" or "refuse"
+	Default bool     `toml:"default"` // answers for unknown names and for clients that send none
+	Backend string   `toml:"backend"`
+	Body    *Size    `toml:"body"` // overrides [limits] body
+	Routes  []Route  `toml:"route"`
+}
+
+// Route is the table [[site.route]]: the longest matching path prefix wins.
+type Route struct {
+	Path    string `toml:"path"`
+	Backend string `toml:"backend"`
+	Strip   bool   `toml:"strip"` // the prefix is taken off before the backend is asked
+	Body    *Size  `toml:"body"`  // overrides the site's and [limits] body
+}
+
+// Backend is the proxy's part of the table [[backend]].
+type Backend struct {
+	Name         string        `toml:"name"`
+	URL          string        `toml:"url"`           // http://host:port[/path] or unix:/path/to.sock
+	PreserveHost *bool         `toml:"preserve_host"` // the client's Host is sent on; default true
+	FirstByte    time.Duration `toml:"first_byte"`    // overrides [timeouts] first_byte
+	Connections  int           `toml:"connections"`   // most connections to this backend; 0: no limit
+	Hold         time.Duration `toml:"hold"`          // how long a request waits for a backend that is coming back
+	HoldRequests int           `toml:"hold_requests"` // most requests waiting at once
+	HoldBytes    Size          `toml:"hold_bytes"`    // most bytes of request bodies kept for waiting requests
+}
