@@ -75,12 +75,12 @@ type Route struct {
 
 // Backend is the proxy's part of the table [[backend]].
 type Backend struct {
-	Name         string        `toml:"name"`
-	URL          string        `toml:"url"`           // http://host:port[/path] or unix:/path/to.sock
-	PreserveHost *bool         `toml:"preserve_host"` // the client's Host is sent on; default true
-	FirstByte    time.Duration `toml:"first_byte"`    // overrides [timeouts] first_byte
-	Connections  int           `toml:"connections"`   // most connections to this backend; 0: no limit
-	Hold         time.Duration `toml:"hold"`          // how long a request waits for a backend that is coming back
-	HoldRequests int           `toml:"hold_requests"` // most requests waiting at once
-	HoldBytes    Size          `toml:"hold_bytes"`    // most bytes of request bodies kept for waiting requests
+	Name         string         `toml:"name"`
+	URL          string         `toml:"url"`           // http://host:port[/path] or unix:/path/to.sock
+	PreserveHost *bool          `toml:"preserve_host"` // the client's Host is sent on; default true
+	FirstByte    time.Duration  `toml:"first_byte"`    // overrides [timeouts] first_byte
+	Connections  int            `toml:"connections"`   // most connections to this backend; 0: no limit
+	Hold         *time.Duration `toml:"hold"`          // how long a request waits for a backend that is coming back; 0: not at all
+	HoldRequests int            `toml:"hold_requests"` // most requests waiting at once
+	HoldBytes    Size           `toml:"hold_bytes"`    // most bytes of request bodies kept for waiting requests
 }
