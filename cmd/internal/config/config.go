@@ -1,0 +1,79 @@
+// Package config reads gateway's one file. It joins the tables that the rooms
+// own into one schema, and tells an admin everything that is wrong with a file
+// at once, by line, in words that say what to write instead.
+//
+// The promises: a file with any problem gives no Config; a Config is a value
+// that nothing writes after Load; every Load starts from fresh defaults, so
+// nothing of an earlier file shines through; no file makes Load panic.
+package config
+
+import (
+	"runtime"
+
+	"gateway/certs"
+	"gateway/health"
+	"gateway/proxy"
+)
+
+// Config is the whole file.
+type Config struct {
+	State          string          `toml:"state"`           // folder for certificates, queued notices, incidents
+	TrustedProxies []string        `toml:"trusted_proxies"` // addresses or CIDR prefixes whose X-Forwarded-* are believed
+	Log            proxy.LogConfig `toml:"log"`
+	Limits         proxy.Limits    `toml:"limits"`
+	Timeouts       proxy.Timeouts  `toml:"timeouts"`
+	Sites          []Site          `toml:"site"`
+	Backends       []Backend       `toml:"backend"`
+	Admin          Admin           `toml:"admin"`
+}
+
+// Site is one [[site]]: what is served under a public name, and the certificate for it.
+type Site struct {
+	proxy.Site
+	certs.Config
+}
+
+// Backend is one [[backend]]: where requests go, and how it is kept alive.
+type Backend struct {
+	proxy.Backend
+	health.Config
+}
+
+// Admin is the table [admin]: how other commands reach the running gateway.
+type Admin struct {
+	Socket string `toml:"socket"` // path of a unix socket
+}
+
+// Default is what holds where the file says nothing. Every call returns fresh
+// values. There are no defaults inside [[site]] and [[backend]]: those types
+// answer for theirs when asked.
+func Default() Config {
+	return Config{
+		State:    "/var/lib/gateway",
+		Log:      proxy.DefaultLog(),
+		Limits:   proxy.DefaultLimits(),
+		Timeouts: proxy.DefaultTimeouts(),
+		Admin:    Admin{Socket: defaultSocket(runtime.GOOS)},
+	}
+}
+
+// defaultSocket is in the folder for the sockets of services, which macOS has
+// under /var only.
+func defaultSocket(goos string) string {
+	if goos == "darwin" {
+		return "/var/run/gateway/gateway.sock"
+	}
+	return "/run/gateway/gateway.sock"
+}
+
+// Proxy is the part of the file that the proxy needs.
+func (c *Config) Proxy() proxy.Config {
+	p := proxy.Config{TrustedProxies: c.TrustedProxies, Log: c.Log, Limits: c.Limits, Timeouts: c.Timeouts}
+	for _, site := range c.Sites {
+		p.Sites = append(p.Sites, site.Site)
+	}
+	for _, backend := range c.Backends {
+		p.Backends = append(p.Backends, backend.Backend)
+	}
+	return p
+}

@@ -1,0 +1,42 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// secretKey matches keys whose values must not be repeated in a message.
+var secretKey = regexp.MustCompile(`(?i)passw|secret|token|key|url$`)
+
+// example writes key = "value" as it should stand in the file. Values of keys
+// that hold secrets are left out.
+func example(key, value string) string {
+	value = strings.Trim(value, `"'`)
+	if secretKey.MatchString(key) || len(value) > 80 {
+		value = "..."
+	}
+	return key + " = " + quote(value)
+}
+
+// quote writes a TOML string.
+func quote(s string) string {
+	if strings.Contains(s, `"`) && !strings.ContainsAny(s, "'\n\r\t") {
+		return "'" + s + "'"
+	}
+	return strconv.Quote(s)
+}
+
+// literal writes a decoded value as TOML; "" for what takes more than a line.
+func literal(value any) string {
+	switch v := value.(type) {
+	case string:
+		return quote(v)
+	case int64, bool:
+		return fmt.Sprint(v)
+	case float64:
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	return ""
+}

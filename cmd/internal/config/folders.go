@@ -1,0 +1,93 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// validateFolders checks that gateway can write where the file tells it to.
+func (c *Config) validateFolders(f *findings) {
+	c.validateSocket(f)
+	if c.State == "" {
+		f.addUnlessSettled("state", "is empty", `write the folder for what gateway keeps, such as "/var/lib/gateway"`)
+	} else {
+		checkFolder(f, "state", c.State)
+	}
+	checkLogFile(f, "log.access", c.Log.Access)
+	checkLogFile(f, "log.error", c.Log.Error)
+	if c.Log.Access == c.Log.Error && c.Log.Access != "" && c.Log.Access != "-" {
+		f.addUnlessSettled("log.error", "is the file of log.access too", "write another file, or \"-\"")
+	}
+}
+
+// maxSocketPath is the longest path of a unix socket in bytes: 107 on Linux,
+// 103 on macOS (sun_path less the closing NUL).
+const maxSocketPath = len(unix.RawSockaddrUnix{}.Path) - 1
+
+func (c *Config) validateSocket(f *findings) {
+	switch path := c.Admin.Socket; {
+	case path == "":
+		f.addUnlessSettled("admin.socket", "is empty", "write a path such as "+quote(Default().Admin.Socket))
+	case len(path) > maxSocketPath:
+		f.addUnlessSettled("admin.socket", fmt.Sprintf("the path has %d bytes, and a socket's can have %d", len(path), maxSocketPath),
+			"write a shorter one, such as "+quote(Default().Admin.Socket))
+	default:
+		checkFolder(f, "admin.socket", filepath.Dir(path))
+	}
+}
+
+// checkLogFile reports a file that gateway could not append to or make.
+func checkLogFile(f *findings, key, path string) {
+	if path == "" || path == "-" {
+		return
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		f.addUnlessSettled(key, path+" is a folder", "write a file in it, such as "+quote(filepath.Join(path, "gateway.log")))
+	case err == nil && unix.Access(path, unix.W_OK) != nil:
+		f.addUnlessSettled(key, fmt.Sprintf("%s can not be written by user id %d", path, os.Geteuid()), "give that user the right to write it, or write another path")
+	case err != nil:
+		checkFolder(f, key, filepath.Dir(path))
+	}
+}
+
+// checkFolder reports a folder that gateway could neither write to nor make.
+func checkFolder(f *findings, key, folder string) {
+	at, err := nearestExisting(folder)
+	if err != nil {
+		f.addUnlessSettled(key, err.Error(), "write a folder that gateway can write to")
+		return
+	}
+	if err := unix.Access(at, unix.W_OK|unix.X_OK); err != nil {
+		f.addUnlessSettled(key, fmt.Sprintf("user id %d can not write to %s: %v", os.Geteuid(), at, err),
+			"give that user the right to write there, run gateway as root, or write another path")
+	}
+}
+
+// nearestExisting is the folder itself or, if it is still to be made, the
+// nearest folder above it that exists.
+func nearestExisting(folder string) (string, error) {
+	for {
+		info, err := os.Stat(folder)
+		switch {
+		case err == nil && !info.IsDir():
+			return "", fmt.Errorf("%s is not a folder", folder)
+		case err == nil:
+			return folder, nil
+		case errors.Is(err, unix.ENOTDIR):
+		case !errors.Is(err, fs.ErrNotExist):
+			return "", fmt.Errorf("%s: %s", folder, plainCause(err))
+		}
+		above := filepath.Dir(folder)
+		if above == folder {
+			return "", fmt.Errorf("%s: %w", folder, err)
+		}
+		folder = above
+	}
+}

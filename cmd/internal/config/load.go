@@ -1,0 +1,42 @@
+package config
+
+import (
+	"path/filepath"
+	"reflect"
+)
+
+// Load reads and checks the file at path. If anything is wrong the error is a
+// Problems that holds all of it, as far as it can be told: a file that is no
+// TOML has one problem, the first. Load only reads; it does look whether what
+// the file names is there.
+func Load(path string) (*Config, error) {
+	text, unreadable := readText(path)
+	if unreadable != nil {
+		return nil, Problems{*unreadable}
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, Problems{{File: path, Wrong: "its folder cannot be told: " + err.Error(), Instead: "write the whole path after -c"}}
+	}
+	f := newFindings(path, indexLines(text))
+	config := decodeText(text, filepath.Dir(absolute), f)
+	if config != nil {
+		config.validate(f)
+	}
+	if problems := f.sorted(); len(problems) > 0 {
+		return nil, problems
+	}
+	return config, nil
+}
+
+// decodeText decodes over fresh defaults what is sound of a text; nil if it is no TOML.
+func decodeText(text, folder string, f *findings) *Config {
+	tree := parse(text, f)
+	if tree == nil {
+		return nil
+	}
+	config := Default()
+	d := decoder{findings: f, folder: folder}
+	d.table(reflect.ValueOf(&config).Elem(), tree, "")
+	return &config
+}
