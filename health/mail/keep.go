@@ -1,0 +1,197 @@
+package mail
+
+import (
+	"errors"
+	"io/fs"
+)
+
+// load reads the folder: at the start all of it, later only what is new. Letters
+// of which this process had the only copy stay.
+func (o *Outbox) load(afresh bool) {
+	ids, err := o.spool.list(queueFolder)
+	if err != nil {
+		o.log.Error("the folder of queued notices cannot be read", "error", err)
+		return
+	}
+	if afresh {
+		o.forgetStored()
+	}
+	for _, id := range ids {
+		if !o.known(id) {
+			o.loadOne(id)
+		}
+	}
+	o.removeGone()
+}
+
+// forgetStored makes the folder decide: another process may have delivered in the
+// meantime what this one put there.
+func (o *Outbox) forgetStored() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for id, l := range o.letters {
+		if l.stored && !l.gone {
+			delete(o.letters, id)
+		}
+	}
+}
+
+func (o *Outbox) known(id string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.letters[id] != nil
+}
+
+func (o *Outbox) loadOne(id string) {
+	l, err := o.spool.read(queueFolder, id)
+	if err != nil {
+		o.unreadable(&letter{id: id}, err)
+		return
+	}
+	l.notice.Body = ""
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.letters[id] == nil {
+		o.letters[id] = l
+		o.nudge(l)
+	}
+}
+
+// removeGone tries again to remove the files of finished letters, which failed if
+// the disk was read-only.
+func (o *Outbox) removeGone() {
+	o.mu.Lock()
+	var gone []*letter
+	for _, l := range o.letters {
+		if l.gone && !l.busy() {
+			gone = append(gone, l)
+		}
+	}
+	o.mu.Unlock()
+	for _, l := range gone {
+		o.discard(l)
+	}
+}
+
+// orphans buries what waits for channels that are configured no more.
+func (o *Outbox) orphans() {
+	o.mu.Lock()
+	var orphaned []*letter
+	for _, l := range o.letters {
+		if o.disown(l) {
+			orphaned = append(orphaned, l)
+		}
+	}
+	o.mu.Unlock()
+	for _, l := range orphaned {
+		o.keep(l)
+	}
+}
+
+func (o *Outbox) disown(l *letter) (changed bool) {
+	for i := range l.errands {
+		e := &l.errands[i]
+		if o.lanes[e.channel] == nil && !e.busy && len(e.pending) > 0 {
+			l.giveUp(e.channel, "the channel is no longer configured")
+			changed = true
+		}
+	}
+	return changed
+}
+
+// keep writes down where a letter stands: it is rewritten, removed or buried. The
+// lock makes the last state the one that stays, when two channels end at once.
+func (o *Outbox) keep(l *letter) {
+	o.disk.Lock()
+	defer o.disk.Unlock()
+	body, err := o.body(l)
+	if errors.Is(err, fs.ErrNotExist) {
+		o.forget(l)
+		return
+	}
+	state, finished := o.snapshot(l, body)
+	switch {
+	case !finished:
+		o.rewrite(l, state)
+	case state.refused():
+		o.bury(l, state)
+	default:
+		o.discard(l)
+	}
+}
+
+// body returns the letter's text, which for a stored letter is in its file.
+func (o *Outbox) body(l *letter) (string, error) {
+	o.mu.Lock()
+	stored, body := l.stored, l.notice.Body
+	o.mu.Unlock()
+	if !stored {
+		return body, nil
+	}
+	onDisk, err := o.spool.read(queueFolder, l.id)
+	if err != nil {
+		return "", err
+	}
+	return onDisk.notice.Body, nil
+}
+
+// snapshot returns the letter as it is to be written.
+func (o *Outbox) snapshot(l *letter, body string) (state *letter, finished bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	state = l.clone()
+	state.notice.Body = body
+	return state, l.finished() || l.gone
+}
+
+// rewrite keeps the progress. If the disk does not take it, the memory has it; a
+// crash then sends a second copy, with the same Message-ID.
+func (o *Outbox) rewrite(l, state *letter) {
+	if err := o.spool.write(queueFolder, state.id, state.encode()); err != nil {
+		o.log.Error("the progress of a queued notice cannot be written; after a crash it would be sent again", "error", err)
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	l.stored, l.notice.Body = true, ""
+}
+
+// bury moves a letter to the dead letters, with the reasons in it.
+func (o *Outbox) bury(l, state *letter) {
+	err := o.spool.write(queueFolder, state.id, state.encode())
+	if state.stored || err == nil {
+		err = errors.Join(err, o.spool.bury(state.id))
+	}
+	if err != nil {
+		o.log.Error("a notice that was given up cannot be kept among the dead letters", "subject", state.notice.Subject, "error", err)
+	}
+	o.forget(l)
+	if o.opts.Buried != nil {
+		item := state.item()
+		item.Dead = true
+		o.opts.Buried(item)
+	}
+}
+
+// discard removes a letter that is done with. If its file cannot be removed, the
+// letter is remembered, so that it is not delivered again, and tried later.
+func (o *Outbox) discard(l *letter) {
+	err := o.spool.remove(queueFolder, l.id)
+	if err == nil {
+		o.forget(l)
+		return
+	}
+	o.mu.Lock()
+	told := l.gone
+	l.gone = true
+	o.mu.Unlock()
+	if !told {
+		o.log.Error("the file of a delivered notice cannot be removed; after a restart it would be sent again", "error", err)
+	}
+}
+
+func (o *Outbox) forget(l *letter) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.letters, l.id)
+}
