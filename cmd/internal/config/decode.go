@@ -5,7 +5,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/BurntSushi/toml"
 )
@@ -163,21 +162,12 @@ func (d *decoder) list(into reflect.Value, from any, path string) bool {
 func (d *decoder) free(into reflect.Value, from any, path string) bool {
 	fresh := reflect.New(into.Type())
 	if err := fresh.Interface().(toml.Unmarshaler).UnmarshalTOML(from); err != nil {
-		d.addError(path, err)
+		wrong, instead := splitRemedy(err)
+		d.add(path, wrong, instead)
 		return false
 	}
 	into.Set(fresh.Elem())
 	return true
-}
-
-// addError reports an error that a type gave about its value. By custom its
-// text ends with what to write.
-func (d *decoder) addError(path string, err error) {
-	wrong, instead, found := strings.Cut(err.Error(), ": write ")
-	if found {
-		instead = "write " + instead
-	}
-	d.add(path, wrong, instead)
 }
 
 func (d *decoder) scalar(into reflect.Value, from any, path string) bool {
@@ -198,8 +188,10 @@ func describe(value any) string {
 		return "a text"
 	case bool:
 		return fmt.Sprint("the word ", v, " without quotes")
-	case int64, float64:
+	case int64:
 		return "a number"
+	case float64:
+		return "a number with a fraction"
 	case []any:
 		return "a list"
 	case map[string]any, []map[string]any:

@@ -43,9 +43,18 @@ func (d *decoder) resolveOne(into reflect.Value, path string) bool {
 	case written == "" || written == "-" || filepath.IsAbs(written):
 		return true
 	case strings.HasPrefix(written, "~"):
-		d.add(path, quote(written)+" begins with ~, which only a shell understands", "write the whole path, such as "+quote("/home/NAME"+strings.TrimLeft(written, "~")))
+		d.add(path, quote(written)+" begins with ~, which only a shell understands", "write the whole path, such as "+quote(fromHome(written)))
 		return false
 	}
 	into.SetString(filepath.Join(d.folder, written))
 	return true
+}
+
+// fromHome guesses what a shell would make of ~/x or ~bob/x.
+func fromHome(written string) string {
+	name, below, _ := strings.Cut(strings.TrimPrefix(written, "~"), "/")
+	if name == "" {
+		name = "NAME"
+	}
+	return filepath.Join("/home", name, below)
 }

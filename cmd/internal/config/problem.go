@@ -28,7 +28,7 @@ func (p Problem) String() string {
 			parts = append(parts, part)
 		}
 	}
-	return strings.Join(parts, ": ")
+	return oneLine(strings.Join(parts, ": "))
 }
 
 // Problems are all problems of one file in the order of its lines.

@@ -22,7 +22,7 @@ func readText(path string) (text string, problem *Problem) {
 	if err != nil {
 		return "", unreadable(path, err)
 	}
-	text = strings.TrimPrefix(string(data), "\ufeff")
+	text = strings.TrimLeft(string(data), "\ufeff")
 	switch {
 	case len(data) > maxFileSize:
 		return "", &Problem{File: path, Wrong: "is larger than 1 MiB", Instead: "name gateway's own configuration file, such as /etc/gateway/config.toml"}

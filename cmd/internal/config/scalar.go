@@ -62,17 +62,35 @@ func setInteger(into reflect.Value, from any, key string) (wrong, instead string
 	return "", ""
 }
 
-// setCustom is for types that read their own text, such as a size with its unit.
+// setCustom is for types that read their own text, such as a size with its
+// unit. Those that also know bare numbers may be written without quotes.
 func setCustom(into reflect.Value, from any, key string) (wrong, instead string) {
-	text, ok := from.(string)
-	if !ok {
+	text, isText := from.(string)
+	switch from.(type) {
+	case string:
+	case int64, float64:
+		text = literal(from)
+	default:
 		return mismatch(into.Type(), from, key)
 	}
-	if err := into.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
-		wrong, instead, _ = strings.Cut(err.Error(), ": write ")
-		return wrong, "write " + instead
+	err := into.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text))
+	switch {
+	case err == nil:
+		return "", ""
+	case !isText:
+		return literal(from) + " has no unit", "write " + key + " = " + converted(into.Type(), from)
 	}
-	return "", ""
+	return splitRemedy(err)
+}
+
+// splitRemedy takes an error of a type's own reader apart. By custom its text
+// ends with what to write.
+func splitRemedy(err error) (wrong, instead string) {
+	wrong, instead, found := strings.Cut(err.Error(), ": write ")
+	if found {
+		instead = "write " + instead
+	}
+	return wrong, instead
 }
 
 func setDuration(into reflect.Value, from any, key string) (wrong, instead string) {
@@ -149,6 +167,9 @@ func mismatch(t reflect.Type, from any, key string) (wrong, instead string) {
 	if secretKey.MatchString(key) {
 		return wrong, fmt.Sprintf("write %s = %s", key, sample(t))
 	}
+	if port, isNumber := from.(int64); isNumber && strings.HasSuffix(key, "listen") {
+		from = fmt.Sprintf(":%d", port)
+	}
 	return wrong, fmt.Sprintf("write %s = %s", key, converted(t, from))
 }
 
@@ -176,22 +197,22 @@ func wanted(k kind) string {
 func converted(t reflect.Type, from any) string {
 	switch kindOf(t) {
 	case kindText:
-		if text := literal(from); text != "" {
-			return quote(text)
+		if literal(from) != "" {
+			return quote(fmt.Sprint(from))
 		}
 	case kindCustom:
 		if text, ok := customLiteral(t, from); ok {
 			return text
 		}
 	case kindInteger:
-		if n, err := strconv.ParseInt(fmt.Sprint(from), 10, 64); err == nil {
-			return strconv.FormatInt(n, 10)
+		if n, err := strconv.ParseFloat(fmt.Sprint(from), 64); err == nil && math.Abs(n) < 1<<53 {
+			return strconv.FormatInt(int64(n), 10)
 		}
 	case kindBool:
 		return boolLiteral(from)
 	case kindList:
 		if kindOf(t.Elem()) == kindText && literal(from) != "" {
-			return "[" + quote(strings.Trim(literal(from), `"'`)) + "]"
+			return "[" + quote(fmt.Sprint(from)) + "]"
 		}
 	}
 	return sample(t)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -32,9 +33,12 @@ func syntaxProblem(f *findings, text string, err error) Problem {
 	if !errors.As(err, &parseError) {
 		return p
 	}
-	p.Line = max(1, parseError.Position.Line)
-	line := sourceLine{number: p.Line, text: lineOf(text, p.Line), index: f.lines}
-	p.Key, p.Wrong = line.path(), parseError.Message
+	line := sourceAt(text, parseError, f.lines)
+	p.Line = line.number
+	p.Key, p.Wrong = cmp.Or(line.path(), parseError.LastKey), parseError.Message
+	if strings.Contains(parseError.Message, "comma") { // of a list that began lines ago
+		p.Key = parseError.LastKey
+	}
 	for _, mistake := range mistakes {
 		if !mistake.message.MatchString(parseError.Message) {
 			continue
@@ -45,6 +49,16 @@ func syntaxProblem(f *findings, text string, err error) Problem {
 		}
 	}
 	return p
+}
+
+// sourceAt is the line that the TOML library means. It finds a header without
+// its closing bracket only after the end of the line.
+func sourceAt(text string, err toml.ParseError, index *lineIndex) sourceLine {
+	number := max(1, err.Position.Line)
+	if strings.Contains(err.Message, "table") && strings.Contains(err.Message, `got '\n'`) {
+		number = max(1, number-1)
+	}
+	return sourceLine{number: number, text: lineOf(text, number), index: index}
 }
 
 func lineOf(text string, number int) string {
@@ -104,7 +118,9 @@ type mistake struct {
 }
 
 var mistakes = []mistake{
-	{regexp.MustCompile(`^expected value but found|^Invalid|^invalid datetime|leading zeroes|^not an? |out of range|^expected a digit`), unquotedValue},
+	{regexp.MustCompile(`out of range`), constantly("the number is too large for any use", "write a smaller one")},
+	{regexp.MustCompile(`leading zeroes`), constantly("a number does not begin with 0", "write it without, or in quotes if it is a text")},
+	{regexp.MustCompile(`^expected value but found|^Invalid|^invalid datetime|^not an? |^expected a digit`), unquotedValue},
 	{regexp.MustCompile(`^expected a top-level item to end`), restOfLine},
 	{regexp.MustCompile(`has already been defined|already created`), definedTwice},
 	{regexp.MustCompile(`^strings cannot contain newlines|^unexpected EOF; expected '"'|^unexpected EOF; expected "'"`), constantly(
@@ -158,9 +174,17 @@ func restOfLine(l sourceLine) (wrong, instead string) {
 	case bareWithUnit.MatchString(value):
 		return "the value is not in quotes", "write " + example(key, value)
 	case strings.Contains(value, ",") && !strings.ContainsAny(value, "[]#"):
-		return "there is more than one value", "write a list: " + key + ` = ["one", "two"]`
+		return "there is more than one value", "write a list: " + key + " = " + listOf(key, value)
 	}
 	return "something follows the value", "take it out, or put # in front of it to make it a comment"
+}
+
+// listOf puts values that were written one after another into brackets.
+func listOf(key, values string) string {
+	if secretKey.MatchString(key) || len(values) > longestExample {
+		return `["one", "two"]`
+	}
+	return "[" + strings.Trim(values, ", ") + "]"
 }
 
 // definedTwice is for a key or table that was there before.
@@ -171,9 +195,10 @@ func definedTwice(l sourceLine) (wrong, instead string) {
 	switch {
 	case !isTable:
 		return fmt.Sprintf("is already set in line %d", first), "keep one of the two"
+	case isList(name) && strings.HasPrefix(l.text, "[[") && schemaKey(l.index.tableAt(first)) == name:
+		return fmt.Sprintf("line %d has it in one bracket", first), fmt.Sprintf("write [[%s]] there too", name)
 	case isList(name) && strings.HasPrefix(l.text, "[["):
-		return fmt.Sprintf("line %d begins [%s] in another way", first, name),
-			fmt.Sprintf("write [[%s]] in both lines, and put the tables that belong to it below", name)
+		return fmt.Sprintf("a part of it stands before it, in line %d", first), fmt.Sprintf("put [[%s]] above its parts", name)
 	case isList(name):
 		return "has one bracket", fmt.Sprintf("write [[%s]]", name)
 	case nested && isList(parent):
@@ -203,12 +228,19 @@ func badHeader(l sourceLine) (wrong, instead string) {
 	return "the brackets of the header are not right", fmt.Sprintf("write [%s]", word)
 }
 
+// looksForeign recognises Apache's <VirtualHost>, nginx's and JSON's braces and
+// YAML's "site:".
+func looksForeign(line string) bool {
+	return strings.HasPrefix(line, "<") || strings.HasPrefix(line, "{") ||
+		strings.HasSuffix(line, "{") || strings.HasSuffix(line, ":")
+}
+
 // notAPair is for a line that is not key = value.
 func notAPair(l sourceLine) (wrong, instead string) {
 	key, value, colon := strings.Cut(l.text, ":")
 	word, rest, _ := strings.Cut(l.text, " ")
 	switch {
-	case strings.HasPrefix(l.text, "<") || strings.HasSuffix(l.text, "{") || strings.HasPrefix(l.text, "{"):
+	case looksForeign(l.text):
 		return "this is not TOML", "write tables as [log] and settings as key = value; config.example.toml shows them all"
 	case strings.HasPrefix(l.text, "="):
 		return "there is no key before the =", "write key = value"

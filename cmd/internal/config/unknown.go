@@ -134,7 +134,7 @@ func plainWord(key string) string {
 func elsewhere() map[string][]string {
 	return map[string][]string{
 		"servername": {"name"}, "domain": {"name"}, "host": {"name", "url"}, "hostname": {"name"},
-		"serveraliase": {"aliases"}, "serveralia": {"aliases"},
+		"serveraliase": {"aliases"}, "serveralia": {"aliases"}, "alia": {"aliases"},
 		"port": {"listen"}, "bind": {"listen"}, "addres": {"listen", "url"},
 		"ssl": {"certificate"}, "tl": {"certificate"}, "cert": {"certificate"},
 		"sslcertificate": {"files"}, "sslcertificatefile": {"files"}, "sslcertificatekeyfile": {"files"}, "key": {"files"},
