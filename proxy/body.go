@@ -1,0 +1,206 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+var (
+	errBodyTooLarge  = errors.New("the request body is larger than allowed")
+	errBodyTooSlow   = errors.New("the client sent the request body too slowly")
+	errBodyMalformed = errors.New("the request body is not what its head announced")
+	errBodyCutShort  = errors.New("the client went away while it sent the request body")
+	errBodyClosed    = errors.New("the request body was read after its request had ended")
+)
+
+// clientBody is a request body on its way from the client: counted against the
+// limit, watched for its pace, and remembered for how it ended, because an error
+// in it comes out of the backend's RoundTrip and must not be blamed on the backend.
+type clientBody struct {
+	source   io.ReadCloser
+	ctx      context.Context
+	limit    int64 // 0: none
+	pace     *pace
+	expects  bool // the client sends nothing before it is told to
+	trailers func()
+
+	mu     sync.Mutex
+	read   int64
+	failed error // how it ended, if badly
+	ended  bool  // the whole body was read
+	begun  bool
+	closed bool
+}
+
+func newClientBody(r *http.Request, w *pacedWriter, limit int64, patience time.Duration) *clientBody {
+	return &clientBody{
+		source: r.Body, ctx: r.Context(), limit: limit, expects: wantsContinue(r),
+		pace:  newPace(patience, w.controller.SetReadDeadline),
+		ended: r.Body == nil || r.Body == http.NoBody,
+	}
+}
+
+// Read is called by one goroutine at a time, which may outlive the handler.
+func (b *clientBody) Read(p []byte) (int, error) {
+	room, err := b.open()
+	if err != nil {
+		return 0, err
+	}
+	if b.limit > 0 && int64(len(p)) > room+1 {
+		p = p[:room+1] // one more byte than allowed tells that there is more
+	}
+	b.pace.begin(0)
+	n, err := b.source.Read(p)
+	b.pace.end(n)
+	return b.account(n, err)
+}
+
+// open gives the number of bytes that are left of the limit.
+func (b *clientBody) open() (int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.failed != nil:
+		return 0, b.failed
+	case b.closed:
+		return 0, errBodyClosed
+	}
+	b.begun = true
+	return b.limit - b.read, nil
+}
+
+func (b *clientBody) account(n int, err error) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.read += int64(n)
+	switch {
+	case b.limit > 0 && b.read > b.limit:
+		b.failed = errBodyTooLarge
+		return 0, b.failed
+	case errors.Is(err, io.EOF):
+		b.ended = true
+		if b.trailers != nil {
+			b.trailers()
+		}
+	case err != nil:
+		b.failed = b.explain(err)
+		return n, b.failed
+	}
+	return n, err
+}
+
+// explain gives an error of the client's connection its meaning. What neither
+// the clock nor the end of the connection accounts for is a malformed body.
+func (b *clientBody) explain(err error) error {
+	switch {
+	case b.pace.hasExpired():
+		return errBodyTooSlow
+	case b.ctx.Err() != nil, errors.Is(err, io.ErrUnexpectedEOF), isConnectionLost(err):
+		return errBodyCutShort
+	default:
+		return errors.Join(errBodyMalformed, err)
+	}
+}
+
+// Close does nothing: the server owns the client's body, and closing it would
+// wait for the client.
+func (b *clientBody) Close() error { return nil }
+
+// shut makes the backend's goroutine stop reading, once the handler is done.
+func (b *clientBody) shut() {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	b.pace.stop()
+}
+
+func (b *clientBody) failure() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.failed
+}
+
+// sending reports whether the client may still be sending a sound body. One that
+// waits for "100 Continue" is not, and reading on would tell it to begin.
+func (b *clientBody) sending() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	sound := b.failed == nil || errors.Is(b.failed, errBodyTooLarge)
+	return !b.ended && sound && (b.begun || !b.expects)
+}
+
+// carryTrailers copies the client's trailers to the backend's request, which
+// must announce them before the body and gets their values after it: they are
+// known when the body has been read, and http.Transport writes them right after.
+func (b *clientBody) carryTrailers(out, in *http.Request) {
+	out.Trailer = nil
+	for name := range in.Trailer {
+		if !mayTrail(name) {
+			continue
+		}
+		if out.Trailer == nil {
+			out.Trailer = http.Header{}
+		}
+		out.Trailer[name] = nil
+	}
+	if out.Trailer == nil {
+		return
+	}
+	out.ContentLength = -1 // only a chunked body can be followed by trailers
+	announced := out.Trailer
+	b.atEnd(func() {
+		for name := range announced {
+			announced[name] = in.Trailer[name]
+		}
+	})
+}
+
+// atEnd calls f when the body was read to its end, which may be now.
+func (b *clientBody) atEnd(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.trailers = f
+	if b.ended {
+		f()
+	}
+}
+
+// isConnectionLost reports that the other end is gone.
+func isConnectionLost(err error) bool {
+	return isReset(err) || errors.Is(err, io.EOF) || strings.Contains(err.Error(), "client disconnected") // x/net/http2 names it so, unexported
+}
+
+const (
+	lingerSilence = 5 * time.Second  // nginx's lingering_timeout
+	lingerTotal   = 30 * time.Second // nginx's lingering_time
+)
+
+// linger reads on what the client is still sending after its answer is out. To
+// close the connection at once would make the client's system reset it, and a
+// client that only reads when it has sent everything would never see the answer.
+// HTTP/2 can end one stream and needs none of this.
+func (b *clientBody) linger(w *pacedWriter) {
+	if w.controller.Flush() != nil {
+		return
+	}
+	end := time.Now().Add(lingerTotal)
+	buffer := make([]byte, 16<<10)
+	for b.ctx.Err() == nil {
+		now := time.Now()
+		silence := now.Add(lingerSilence)
+		if silence.After(end) {
+			silence = end
+		}
+		if !now.Before(end) || w.controller.SetReadDeadline(silence) != nil {
+			return
+		}
+		if _, err := b.source.Read(buffer); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// call is one request on its way through the handler.
+type call struct {
+	w        *pacedWriter
+	r        *http.Request
+	conn     *conn // nil without gateway's own server
+	exchange *exchange
+	body     *clientBody
+	origin   origin
+	patience time.Duration // for the client to take what net/http has buffered
+
+	target target    // as admitted
+	host   authority // as admitted
+	site   *site
+	route  *route
+
+	sent           time.Time // when the backend was asked
+	backendFailure error     // how reading its response failed
+	aborted        bool      // the response ends without being complete
+}
+
+// callKey is where a request's context holds its call.
+type callKey struct{}
+
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
+
+func (h *Handler) newCall(w http.ResponseWriter, r *http.Request) *call {
+	c := &call{conn: connOf(r.Context()), exchange: exchangeOf(r.Context()), patience: h.timeouts.Write}
+	if c.exchange == nil {
+		c.exchange = &exchange{conn: c.conn, start: time.Now()}
+		r = r.WithContext(context.WithValue(r.Context(), exchangeKey, c.exchange))
+	}
+	c.r, c.w = r, newPacedWriter(w, h.timeouts.Write)
+	// A proxy reads and writes at the same time. Without this, net/http eats up to
+	// 256 KB of the body before it sends a response, also from under the backend.
+	_ = c.w.controller.EnableFullDuplex() // always so on HTTP/2, and in tests without a server it does not matter
+	if r.ProtoMajor == 1 {
+		_ = c.w.controller.SetWriteDeadline(time.Time{}) // the last request of this connection left one
+	}
+	c.body = newClientBody(r, c.w, 0, h.timeouts.Body)
+	c.origin = h.trusted.originOf(r, c.conn)
+	c.exchange.client = c.origin.client
+	if c.exchange.id == "" {
+		c.exchange.id = requestID(r.Header["X-Request-Id"])
+	}
+	return c
+}
+
+func (c *call) endpoint() string {
+	if c.conn == nil {
+		return ""
+	}
+	return c.conn.endpoint
+}
+
+// outgoing is the request for ReverseProxy, with the watched body. It is a copy,
+// because the access log prints the original.
+func (c *call) outgoing() *http.Request {
+	out := c.r.WithContext(context.WithValue(c.r.Context(), callKey{}, c))
+	if c.r.ContentLength != 0 {
+		out.Body = c.body
+	}
+	return out
+}
+
+func (c *call) circumstances() circumstances {
+	return circumstances{body: c.body.failure(), client: context.Cause(c.r.Context())}
+}
+
+// finish leaves the client's connection in a state in which the rest of the
+// response arrives, and then the next request is read or the connection closed.
+func (c *call) finish() {
+	c.body.shut()
+	c.w.pace.stop()
+	if c.w.hijacked {
+		return
+	}
+	// net/http still holds the last piece of the response, and sends it when this
+	// handler is gone and can't watch over it.
+	_ = c.w.controller.SetWriteDeadline(time.Now().Add(c.patience))
+	if c.r.ProtoMajor == 1 && !c.aborted && c.w.complete() && c.body.sending() {
+		c.body.linger(c.w)
+	}
+}
+
+// public is the authority that clients know the site by: the one that this
+// client used, or the site's name for an HTTP/1.0 client that named none.
+func (c *call) public() authority {
+	if named, ok := parseAuthority(c.origin.host); ok {
+		return named
+	}
+	return authority{name: strings.TrimPrefix(canonicalName(c.site.name), "*.")}
+}

@@ -1,0 +1,232 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// front is a real server with a Handler behind it, spoken to over HTTP/1.1,
+// HTTP/2 and raw sockets.
+type front struct {
+	*httptest.Server
+	handler     *Handler
+	log         *syncBuffer
+	unreachable chan string
+	exchanges   chan *exchange
+	plain       *httptest.Server // the same handler without TLS
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.String()
+}
+
+// frontConfig is one site with one backend and the defaults.
+func frontConfig(backend string, change ...func(*Config)) Config {
+	cfg := Config{
+		Limits:   DefaultLimits(),
+		Timeouts: DefaultTimeouts(),
+		Sites:    []Site{{Name: "api.example.com", Listen: []string{":443"}, Backend: "api"}},
+		Backends: []Backend{{Name: "api", URL: backend}},
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	return cfg
+}
+
+func newFront(t *testing.T, cfg Config) *front {
+	t.Helper()
+	f := &front{log: &syncBuffer{}, unreachable: make(chan string, 100), exchanges: make(chan *exchange, 1000)}
+	var err error
+	f.handler, err = NewHandler(cfg, Deps{
+		Log:         slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Unreachable: func(backend string) { f.unreachable <- backend },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	noted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := &exchange{conn: connOf(r.Context()), start: time.Now()}
+		defer func() { f.exchanges <- x }()
+		f.handler.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), exchangeKey, x)))
+	})
+	f.Server = httptest.NewUnstartedServer(noted)
+	f.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return context.WithValue(ctx, connKey, &conn{endpoint: ":443", local: c.LocalAddr(), remote: c.RemoteAddr(), tls: &tls.ConnectionState{}})
+	}
+	f.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1"}}
+	if err := http2.ConfigureServer(f.Config, &http2.Server{}); err != nil {
+		t.Fatal(err)
+	}
+	f.StartTLS()
+	f.plain = httptest.NewUnstartedServer(noted)
+	f.plain.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return context.WithValue(ctx, connKey, &conn{endpoint: ":443", local: c.LocalAddr(), remote: c.RemoteAddr()})
+	}
+	f.plain.Start()
+	t.Cleanup(func() { f.plain.Close(); f.Close(); f.handler.Close() })
+	return f
+}
+
+// client speaks HTTP/1.1 or HTTP/2 to the front, whatever host a URL names.
+func (f *front) client(t *testing.T, h2 bool) *http.Client {
+	t.Helper()
+	pool := x509.NewCertPool()
+	pool.AddCert(f.Certificate())
+	var protocols http.Protocols
+	protocols.SetHTTP1(!h2)
+	protocols.SetHTTP2(h2)
+	transport := &http.Transport{
+		Protocols:          &protocols,
+		DisableCompression: true,
+		TLSClientConfig:    &tls.Config{RootCAs: pool, ServerName: "example.com"},
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, f.Listener.Addr().String())
+		},
+		ExpectContinueTimeout: 5 * time.Second,
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// raw is a TLS connection for HTTP/1.1 written by hand.
+func (f *front) raw(t *testing.T) (*tls.Conn, *bufio.Reader) {
+	t.Helper()
+	c, err := tls.Dial("tcp", f.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	return c, bufio.NewReader(c)
+}
+
+// bothProtocols runs a test over HTTP/1.1 and over HTTP/2.
+func bothProtocols(t *testing.T, f *front, test func(t *testing.T, client *http.Client)) {
+	t.Helper()
+	for name, h2 := range map[string]bool{"http1": false, "http2": true} {
+		t.Run(name, func(t *testing.T) { test(t, f.client(t, h2)) })
+	}
+}
+
+// frontBackend is a real backend on loopback.
+func frontBackend(t *testing.T, handler http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(handler)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func frontEcho(w http.ResponseWriter, r *http.Request) { _ = r.Write(w) }
+
+func frontGet(t *testing.T, client *http.Client, url string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return frontDo(t, client, r, headers...)
+}
+
+func frontDo(t *testing.T, client *http.Client, r *http.Request, headers ...string) (*http.Response, string) {
+	t.Helper()
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header[headers[i]] = append(r.Header[headers[i]], headers[i+1])
+	}
+	res, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, string(body)
+}
+
+// frontRaw sends bytes as they are and gives back what comes until the end.
+func frontRaw(t *testing.T, f *front, request string) string {
+	t.Helper()
+	c, r := f.raw(t)
+	if _, err := io.WriteString(c, request); err != nil {
+		t.Fatal(err)
+	}
+	answer, _ := io.ReadAll(r)
+	return string(answer)
+}
+
+// frontWait waits for one value, for a bounded time.
+func frontWait[T any](t *testing.T, c <-chan T, what string) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(20 * time.Second):
+		t.Fatalf("%s did not happen", what)
+		panic("not reached")
+	}
+}
+
+func TestHandler_ProxiesAGetOverBothProtocols(t *testing.T) {
+	backend := frontBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Backend", "yes")
+		w.WriteHeader(http.StatusTeapot)
+		_, _ = io.WriteString(w, r.Host+r.URL.Path+"|"+r.Proto)
+	})
+	f := newFront(t, frontConfig(backend.URL))
+	bothProtocols(t, f, func(t *testing.T, client *http.Client) {
+		res, body := frontGet(t, client, "https://api.example.com/x")
+		if res.StatusCode != 418 || body != "api.example.com/x|HTTP/1.1" || res.Header.Get("X-Backend") != "yes" {
+			t.Fatalf("%d %q %v", res.StatusCode, body, res.Header)
+		}
+		if len(res.Header.Get("X-Request-Id")) != 32 {
+			t.Errorf("X-Request-Id: %q", res.Header.Get("X-Request-Id"))
+		}
+		x := frontWait(t, f.exchanges, "the exchange")
+		if x.site != "api.example.com" || x.backend != "api" || x.tries != 1 || x.firstByte <= 0 || x.client != "127.0.0.1" || x.failure != "" {
+			t.Errorf("exchange %+v", x)
+		}
+	})
+}
+
+func TestHandler_WorksWithoutAServerOfOurs(t *testing.T) {
+	backend := frontBackend(t, frontEcho)
+	h, err := NewHandler(frontConfig(backend.URL), Deps{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("POST", "http://api.example.com/p", strings.NewReader("body")))
+	if w.Code != 200 || !strings.Contains(w.Body.String(), "body") {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+}

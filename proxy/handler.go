@@ -1,0 +1,253 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"sync"
+	"time"
+)
+
+// Deps are what a Handler needs besides its configuration.
+type Deps struct {
+	Log *slog.Logger
+	// Unreachable is told each time that a backend refused a connection, hung or
+	// died with a request in its hands. It is called on the request's goroutine and
+	// must not block. Nil is fine.
+	Unreachable func(backend string)
+}
+
+// Handler answers requests: it finds the site and the route, refuses what must
+// not reach a backend, and passes the rest on.
+type Handler struct {
+	deps      Deps
+	timeouts  Timeouts
+	sites     *siteTable
+	upstreams map[string]*upstream
+	trusted   trustedProxies
+	pages     *pages
+	gatherer  gatherer
+	proxy     *httputil.ReverseProxy
+}
+
+// NewHandler builds the handler of one configuration, which must have been
+// found valid. It opens nothing.
+func NewHandler(cfg Config, deps Deps) (*Handler, error) {
+	trusted, err := newTrustedProxies(cfg.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	upstreams := map[string]*upstream{}
+	for _, b := range cfg.Backends {
+		if upstreams[b.Name], err = newUpstream(b, cfg.Timeouts); err != nil {
+			return nil, err
+		}
+	}
+	sites, err := newSiteTable(cfg, upstreams)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := newPages()
+	if err != nil {
+		return nil, err
+	}
+	h := &Handler{deps: deps, timeouts: cfg.Timeouts, sites: sites, upstreams: upstreams, trusted: trusted, pages: pages}
+	h.gatherer.largest = int64(cfg.Limits.Buffer)
+	h.proxy = h.reverseProxy()
+	return h, nil
+}
+
+// flushAfter is how long a piece of a response of known length may wait for the
+// next one. Responses of unknown length, events among them, are flushed at once
+// by ReverseProxy itself.
+const flushAfter = 50 * time.Millisecond
+
+func (h *Handler) reverseProxy() *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Rewrite:        h.rewrite,
+		Transport:      backends{},
+		FlushInterval:  flushAfter,
+		ModifyResponse: h.mapBack,
+		ErrorHandler:   h.failed,
+		ErrorLog:       log.New(io.Discard, "", 0), // each failure is logged once, by fail or abort
+		BufferPool:     newBuffers(),
+	}
+}
+
+// Close drops the idle connections to the backends. Requests in flight go on.
+func (h *Handler) Close() {
+	for _, u := range h.upstreams {
+		u.close()
+	}
+}
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := h.newCall(w, r)
+	defer c.finish()
+	admitted, refused := admit(r)
+	if refused != nil {
+		h.fail(c, failureOfRefusal(refused))
+		return
+	}
+	c.target, c.host = admitted.target, admitted.host
+	c.site = h.sites.find(c.endpoint(), c.host.name)
+	if c.site == nil {
+		h.fail(c, noSuchPath())
+		return
+	}
+	c.exchange.site = c.site.name
+	switch c.plainAnswer() {
+	case plainRedirect:
+		c.redirect()
+	case plainRefuse:
+		c.exchange.failure = "plain HTTP is refused here"
+		c.refusePlain()
+	default:
+		h.serveRoute(c)
+	}
+}
+
+// serveRoute passes a request on to the backend of its route, if its body may.
+func (h *Handler) serveRoute(c *call) {
+	route, ok := c.site.route(c.target.path)
+	switch {
+	case !ok:
+		h.fail(c, failureOfRefusal(badRequest("the path can be read in more than one way")))
+		return
+	case route == nil:
+		h.fail(c, noSuchPath())
+		return
+	}
+	c.route, c.body.limit = route, route.body
+	if route.body > 0 && c.r.ContentLength > route.body {
+		h.fail(c, tooLarge())
+		return
+	}
+	out := c.outgoing()
+	release, err := h.gatherer.gather(out)
+	defer release()
+	if err != nil {
+		h.fail(c, failureOf(err, c.circumstances()))
+		return
+	}
+	defer h.watchAbort(c)
+	h.proxy.ServeHTTP(c.w, out)
+}
+
+// failed is ReverseProxy's exit for every error before a response was begun.
+func (h *Handler) failed(_ http.ResponseWriter, r *http.Request, err error) {
+	c := callOf(r.Context())
+	if c.w.hijacked {
+		c.exchange.failure = "connection was lost while the protocol was switched"
+		return
+	}
+	h.fail(c, failureOf(err, c.circumstances()))
+}
+
+// fail answers in the backend's place and logs why.
+func (h *Handler) fail(c *call, f failure) {
+	c.exchange.failure = f.reason
+	h.note(c, f)
+	if f.status == statusClientGone {
+		c.aborted = true
+		c.w.WriteHeader(statusClientGone) // for the access log; the panic keeps it from being sent
+		panic(http.ErrAbortHandler)
+	}
+	if c.r.ProtoMajor == 2 && f.status == http.StatusRequestEntityTooLarge {
+		f.close = false // HTTP/2 ends the stream and keeps the other requests of the connection
+	}
+	h.pages.write(c.w, c.r, f, c.exchange.id)
+}
+
+// watchAbort explains a response that broke off, which ReverseProxy reports as a
+// panic, and makes sure that it does not look complete.
+func (h *Handler) watchAbort(c *call) {
+	abort := recover()
+	if abort == nil {
+		return
+	}
+	c.aborted = true
+	if abort != http.ErrAbortHandler || c.exchange.failure != "" {
+		panic(abort)
+	}
+	f := abortOf(c.backendFailure, c.w.pace.hasExpired(), c.circumstances())
+	c.exchange.failure = f.reason
+	h.note(c, f)
+	if c.r.ProtoMajor == 1 && c.r.ProtoMinor == 0 {
+		c.w.reset()
+	}
+	panic(abort)
+}
+
+// note writes the one line of a failure to the error log and tells whoever
+// watches the backend.
+func (h *Handler) note(c *call, f failure) {
+	if f.backendBad && h.deps.Unreachable != nil {
+		h.deps.Unreachable(c.exchange.backend)
+	}
+	if !h.deps.Log.Enabled(c.r.Context(), f.level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("request_id", c.exchange.id), slog.String("client", c.exchange.client), slog.String("site", c.exchange.site),
+		slog.String("backend", c.exchange.backend), slog.String("method", c.r.Method), slog.String("path", c.target.path),
+	}
+	if f.status != 0 {
+		attrs = append(attrs, slog.Int("status", f.status))
+	}
+	if f.cause != nil {
+		attrs = append(attrs, slog.Any("error", f.cause))
+	}
+	h.deps.Log.LogAttrs(c.r.Context(), f.level, f.reason, attrs...)
+}
+
+// mapBack makes a backend's response the site's.
+func (h *Handler) mapBack(res *http.Response) error {
+	c := callOf(res.Request.Context())
+	c.exchange.firstByte = time.Since(c.sent)
+	c.reversal().apply(res.Header)
+	res.Header["X-Request-Id"] = []string{c.exchange.id}
+	if res.StatusCode != http.StatusSwitchingProtocols {
+		res.Body = &backendBody{res.Body, c}
+	}
+	return nil
+}
+
+// backendBody remembers how reading a backend's response failed.
+type backendBody struct {
+	io.ReadCloser
+	call *call
+}
+
+func (b *backendBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.call.backendFailure = err
+	}
+	return n, err
+}
+
+// backends sends each request to the backend of its route.
+type backends struct{}
+
+func (backends) RoundTrip(r *http.Request) (*http.Response, error) {
+	c := callOf(r.Context())
+	c.sent = time.Now()
+	return c.route.upstream.RoundTrip(r)
+}
+
+// buffers lends out the buffers that response bodies are copied through.
+type buffers struct{ pool sync.Pool }
+
+const copyBuffer = 32 << 10
+
+func newBuffers() *buffers {
+	return &buffers{sync.Pool{New: func() any { return new([copyBuffer]byte) }}}
+}
+
+func (b *buffers) Get() []byte  { return b.pool.Get().(*[copyBuffer]byte)[:] }
+func (b *buffers) Put(p []byte) { b.pool.Put((*[copyBuffer]byte)(p)) }

@@ -1,0 +1,43 @@
+package proxy
+
+import (
+	"bufio"
+	"net"
+)
+
+// Hijack ends the watch over the writer: an upgraded connection may be silent
+// for as long as it likes.
+func (w *pacedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, buffered, err := w.controller.Hijack()
+	if err == nil {
+		w.hijacked = true
+		w.pace.stop()
+	}
+	return c, buffered, err
+}
+
+// reset ends the client's connection so that it can't be taken for a complete
+// response. HTTP/1.0 needs it: a body without length ends with the connection
+// there, and an orderly end of TCP or TLS would look like the end of the body.
+func (w *pacedWriter) reset() {
+	c, _, err := w.Hijack()
+	if err != nil {
+		return
+	}
+	if tcp, ok := rawConn(c).(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // close sends RST
+		tcp.Close()
+	}
+	c.Close()
+}
+
+// rawConn is the connection under wrappers such as *tls.Conn.
+func rawConn(c net.Conn) net.Conn {
+	for {
+		wrapper, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = wrapper.NetConn()
+	}
+}

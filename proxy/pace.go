@@ -1,0 +1,160 @@
+package proxy
+
+import (
+	"net/http"
+	"sync"
+	"time"
+)
+
+// slowest is the rate in bytes a second below which a client runs out of time,
+// Apache's MinRate of RequestReadTimeout.
+const slowest = 500
+
+// pace bounds how long one direction of a request may keep gateway waiting for
+// the client. It counts only the time in which a read or write is blocked, so a
+// backend that thinks is not held against the client. A client may be blocked
+// for patience in all, and longer by a second for each 500 bytes it has moved;
+// one call may be blocked for patience and what its own bytes are worth.
+//
+// Deadlines are set only when time is up: on HTTP/2 they are messages to the
+// connection's loop and, once passed, final.
+type pace struct {
+	patience time.Duration
+	cut      func(time.Time) error // sets the deadline of the direction
+
+	mu       sync.Mutex
+	timer    *time.Timer
+	started  time.Time
+	deadline time.Time // of the call that is under way, zero if none is
+	blocked  time.Duration
+	moved    int64
+	expired  bool
+	stopped  bool
+}
+
+func newPace(patience time.Duration, cut func(time.Time) error) *pace {
+	return &pace{patience: patience, cut: cut}
+}
+
+// allowance is how long a call that moves up to n bytes may be blocked.
+func allowance(patience, blocked time.Duration, moved int64, n int) time.Duration {
+	left := patience + worth(moved+int64(n)) - blocked
+	return max(0, min(left, patience+worth(int64(n))))
+}
+
+func worth(bytes int64) time.Duration {
+	return time.Duration(bytes) * (time.Second / slowest)
+}
+
+// begin is called before a read or write that may block. n is the number of
+// bytes that is going to be moved, 0 for a read, of which nobody knows.
+func (p *pace) begin(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped || p.expired {
+		return
+	}
+	p.started = time.Now()
+	allowed := allowance(p.patience, p.blocked, p.moved, n)
+	p.deadline = p.started.Add(allowed)
+	if p.timer == nil {
+		p.timer = time.AfterFunc(allowed, p.fire)
+	} else {
+		p.timer.Reset(allowed)
+	}
+}
+
+// end is called when the read or write has returned with n bytes moved.
+func (p *pace) end(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.deadline.IsZero() {
+		return
+	}
+	p.timer.Stop()
+	p.blocked += time.Since(p.started)
+	p.moved += int64(n)
+	p.deadline = time.Time{}
+}
+
+// fire ends the call under way. A timer that was late for an earlier call finds
+// another deadline and does nothing.
+func (p *pace) fire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped || p.deadline.IsZero() || time.Now().Before(p.deadline) {
+		return
+	}
+	p.expired = true
+	_ = p.cut(time.Unix(1, 0)) // fails only if the connection is gone, which ends the call too
+}
+
+// stop ends the watch. No deadline is set after it has returned, which matters
+// because a ResponseWriter must not be touched after its handler.
+func (p *pace) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopped = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}
+
+func (p *pace) hasExpired() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.expired
+}
+
+// pacedWriter is the client's side of a response: each write is watched, and
+// what was sent already is known when something fails.
+type pacedWriter struct {
+	http.ResponseWriter
+	controller *http.ResponseController
+	pace       *pace
+	status     int  // final status that was written, 0 if none was
+	hijacked   bool // the connection belongs to somebody else now
+}
+
+func newPacedWriter(w http.ResponseWriter, patience time.Duration) *pacedWriter {
+	controller := http.NewResponseController(w)
+	return &pacedWriter{ResponseWriter: w, controller: controller, pace: newPace(patience, controller.SetWriteDeadline)}
+}
+
+// Unwrap is for http.ResponseController.
+func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader notes the final status. Informational responses go out at once
+// and are watched for that.
+func (w *pacedWriter) WriteHeader(status int) {
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		w.status = status
+		w.ResponseWriter.WriteHeader(status)
+		return
+	}
+	w.pace.begin(0)
+	defer w.pace.end(0)
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *pacedWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	w.pace.begin(len(p))
+	n, err := w.ResponseWriter.Write(p)
+	w.pace.end(n)
+	return n, err
+}
+
+// complete reports whether the client can tell the end of the response by its length.
+func (w *pacedWriter) complete() bool {
+	return w.status != 0 && w.Header().Get("Content-Length") != ""
+}
+
+// FlushError is what http.ResponseController calls for Flush.
+func (w *pacedWriter) FlushError() error {
+	w.pace.begin(0)
+	defer w.pace.end(0)
+	return w.controller.Flush()
+}

@@ -1,0 +1,134 @@
+package proxy
+
+import (
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// rewrite turns the client's request into the backend's. When ReverseProxy calls
+// it, the hop-by-hop headers are gone, those that Connection named among them,
+// so a client can't strip what is set here.
+func (h *Handler) rewrite(p *httputil.ProxyRequest) {
+	c := callOf(p.In.Context())
+	upstream := c.route.upstream
+	upstream.address(p.Out.URL, c.route.rewritten(c.target.path), c.target)
+	p.Out.Host = upstream.host
+	if upstream.preserveHost {
+		p.Out.Host = p.In.Host
+		if p.In.Host == "" { // HTTP/1.0
+			p.Out.Host = c.public().String()
+		}
+	}
+	dropTwins(p.Out.Header)
+	delete(p.Out.Header, "Http2-Settings")
+	delete(p.Out.Header, "X-Request-Id")
+	c.origin.setForwarded(p.Out.Header, p.In.Header)
+	p.Out.Header["X-Request-Id"] = []string{c.exchange.id}
+	switchProtocols(p.Out.Header, p.In)
+	c.body.carryTrailers(p.Out, p.In)
+}
+
+// switchProtocols leaves WebSocket as the only protocol to switch to. The rest
+// of an Upgrade list is taken off, as if the client had not asked.
+func switchProtocols(out http.Header, in *http.Request) {
+	if !wantsWebSocket(in) {
+		delete(out, "Upgrade")
+		delete(out, "Connection")
+		return
+	}
+	out["Upgrade"] = []string{"websocket"}
+	out["Connection"] = []string{"Upgrade"}
+}
+
+// address points a URL at the backend. http.Transport writes Path, or RawPath
+// if it is a faithful spelling of it, and encodes a path afresh that holds bytes
+// which url.URL does not expect. Such a path goes through Opaque, which is
+// written as it stands.
+func (u *upstream) address(out *url.URL, path string, t target) {
+	*out = url.URL{Scheme: u.scheme, Host: u.dialed, RawQuery: t.query, ForceQuery: t.hasQuery}
+	out.Path, out.RawPath = decode(path, false), path
+	if out.EscapedPath() == path {
+		return
+	}
+	out.Opaque = path
+	if strings.HasPrefix(path, "//") { // Opaque can't start so, hence the absolute form
+		out.Opaque = "//" + u.host + path
+	}
+}
+
+// rewritten is the path that the backend is asked for, byte for byte but for
+// the prefix that strip takes off and the path of the backend's URL in front.
+func (r *route) rewritten(raw string) string {
+	rest := raw
+	if r.strip {
+		rest = behind(raw, r.path)
+	}
+	base := r.upstream.path
+	switch {
+	case rest == "" && base == "":
+		return "/"
+	case rest == "":
+		return base
+	case rest[0] != '/':
+		rest = "/" + rest
+	}
+	return strings.TrimSuffix(base, "/") + rest
+}
+
+// isGuarded reports headers that gateway sets, that frame a message or that
+// stand for a login: nothing may pass that a backend could take for one of them.
+func isGuarded(name string) bool {
+	switch name {
+	case "Forwarded", "X-Real-Ip", "X-Request-Id",
+		"Connection", "Content-Length", "Content-Type", "Expect", "Host", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+		"Authorization", "Cookie", "Proxy", "Proxy-Authorization":
+		return true
+	default:
+		return strings.HasPrefix(name, "X-Forwarded-")
+	}
+}
+
+// dropTwins removes headers that a backend could mistake for another one. CGI,
+// WSGI, Rack and PHP turn every character of a name that is no letter or digit
+// into "_", so X_Forwarded_For and X-Forwarded-For are one to them. A name that
+// has no such twin passes: access_token is a fine header, and Apache's mod_proxy
+// lets it through. Proxy itself goes too: CGI makes HTTP_PROXY of it.
+func dropTwins(h http.Header) {
+	delete(h, "Proxy")
+	for name := range h {
+		dashed := dashedName(name)
+		if dashed == name {
+			continue
+		}
+		if _, found := h[dashed]; found || isGuarded(dashed) {
+			delete(h, name)
+		}
+	}
+}
+
+// dashedName spells a header name with "-" for everything that is no letter or
+// digit. It gives back the same string for nearly every name.
+func dashedName(name string) string {
+	odd := func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-')
+	}
+	if strings.IndexFunc(name, odd) < 0 {
+		return name
+	}
+	return http.CanonicalHeaderKey(strings.Map(func(r rune) rune {
+		if odd(r) {
+			return '-'
+		}
+		return r
+	}, name))
+}
+
+// mayTrail reports whether a request trailer is passed on. One that a backend
+// could merge into what gateway has set is not.
+func mayTrail(name string) bool {
+	return !isGuarded(dashedName(name)) && httpguts.ValidTrailerHeader(name)
+}

@@ -1,0 +1,215 @@
+package proxy
+
+import (
+	"slices"
+	"strings"
+)
+
+// site is one public name as requests meet it.
+type site struct {
+	name      string
+	plain     string // what plain HTTP gets if the site has TLS: "redirect", "proxy" or "refuse"
+	hasTLS    bool
+	tlsPort   int // where plain-only endpoints send clients; 0 with TLS: the system chose it
+	isDefault bool
+	routes    []*route // longest path first
+}
+
+// route is one path prefix of a site with the backend behind it.
+type route struct {
+	path     string
+	strip    bool
+	body     int64 // largest request body; 0: no limit
+	upstream *upstream
+}
+
+// siteTable finds the site of a request. It is built once and only read.
+type siteTable struct {
+	endpoints map[string]*siteGroup // by the canonical spelling of the endpoint
+	every     *siteGroup            // for requests that came by no known endpoint
+}
+
+// siteGroup is the sites that share an endpoint.
+type siteGroup struct {
+	exact     map[string]*site
+	wildcards map[string]*site // "*.example.com" under ".example.com"
+	fallback  *site
+}
+
+func newSiteGroup() *siteGroup {
+	return &siteGroup{exact: map[string]*site{}, wildcards: map[string]*site{}}
+}
+
+func newSiteTable(cfg Config, upstreams map[string]*upstream) (*siteTable, error) {
+	table := &siteTable{endpoints: map[string]*siteGroup{}, every: newSiteGroup()}
+	for _, s := range cfg.Sites {
+		endpoints, err := parseEndpoints(s.Listen)
+		if err != nil {
+			return nil, err
+		}
+		one := newSite(s, cfg.Limits.Body, endpoints, upstreams)
+		table.every.add(one, s.hosts())
+		for _, e := range endpoints {
+			group, found := table.endpoints[e.String()]
+			if !found {
+				group = newSiteGroup()
+				table.endpoints[e.String()] = group
+			}
+			group.add(one, s.hosts())
+		}
+	}
+	return table, nil
+}
+
+func parseEndpoints(listen []string) ([]Endpoint, error) {
+	endpoints := make([]Endpoint, 0, len(listen))
+	for _, written := range listen {
+		e, err := ParseEndpoint(written)
+		if err != nil {
+			return nil, err
+		}
+		endpoints = append(endpoints, e)
+	}
+	return endpoints, nil
+}
+
+func newSite(s Site, body Size, endpoints []Endpoint, upstreams map[string]*upstream) *site {
+	if s.Body != nil {
+		body = *s.Body
+	}
+	one := &site{name: s.Name, plain: s.plainPolicy(), isDefault: s.Default}
+	one.hasTLS = slices.ContainsFunc(endpoints, func(e Endpoint) bool { return !e.PlainOnly })
+	one.tlsPort = tlsPort(endpoints)
+	for _, r := range s.Routes {
+		limit := body
+		if r.Body != nil {
+			limit = *r.Body
+		}
+		one.routes = append(one.routes, &route{r.Path, r.Strip, int64(limit), upstreams[r.Backend]})
+	}
+	if s.Backend != "" {
+		one.routes = append(one.routes, &route{"/", false, int64(body), upstreams[s.Backend]})
+	}
+	slices.SortStableFunc(one.routes, func(a, b *route) int { return len(b.path) - len(a.path) })
+	return one
+}
+
+// tlsPort is 443 if the site has it, else its first port with TLS.
+func tlsPort(endpoints []Endpoint) int {
+	first := 0
+	for _, e := range endpoints {
+		switch {
+		case e.PlainOnly:
+		case e.Port() == 443:
+			return 443
+		case first == 0:
+			first = e.Port()
+		}
+	}
+	return first
+}
+
+// hosts is the name and the aliases of a site in the spelling of the table.
+func (s Site) hosts() []string {
+	var hosts []string
+	for _, name := range append([]string{s.Name}, s.Aliases...) {
+		hosts = append(hosts, canonicalName(name))
+	}
+	return hosts
+}
+
+// canonicalName spells a site's name as parseAuthority spells a client's Host.
+func canonicalName(name string) string {
+	if strings.Contains(name, ":") && !strings.HasPrefix(name, "[") {
+		name = "[" + name + "]"
+	}
+	if suffix, found := strings.CutPrefix(name, "*."); found {
+		host, _ := hostName(suffix)
+		return "*." + host
+	}
+	host, _ := hostName(name)
+	return host
+}
+
+func (g *siteGroup) add(s *site, hosts []string) {
+	for _, host := range hosts {
+		if suffix, found := strings.CutPrefix(host, "*"); found {
+			g.wildcards[suffix] = s
+		} else {
+			g.exact[host] = s
+		}
+	}
+	if g.fallback == nil || s.isDefault && !g.fallback.isDefault {
+		g.fallback = s
+	}
+}
+
+// find takes the exact name, else the longest wildcard, else the default site,
+// which is the first of the file unless one says default = true.
+func (g *siteGroup) find(name string) *site {
+	if s, found := g.exact[name]; found {
+		return s
+	}
+	for rest := name; len(g.wildcards) > 0; {
+		dot := strings.IndexByte(rest, '.')
+		if dot < 0 {
+			break
+		}
+		if s, found := g.wildcards[rest[dot:]]; found && dot > 0 {
+			return s
+		}
+		rest = rest[dot+1:]
+	}
+	return g.fallback
+}
+
+// find takes the endpoint as the listener names it.
+func (t *siteTable) find(endpoint, name string) *site {
+	if group, found := t.endpoints[endpoint]; found {
+		return group.find(name)
+	}
+	if e, err := ParseEndpoint(endpoint); err == nil {
+		if group, found := t.endpoints[e.String()]; found {
+			return group.find(name)
+		}
+	}
+	return t.every.find(name)
+}
+
+// route finds the longest prefix of a raw path. The backend reads the path for
+// itself, so a path of which two readings lead to different routes is refused
+// with ok false: "/public/%2e%2e/admin" must not reach admin's backend as a
+// request of public, nor the other way round. A nil route is a path that the
+// site has no backend for.
+func (s *site) route(raw string) (found *route, ok bool) {
+	paths, ok := readings(raw)
+	if !ok {
+		return nil, false
+	}
+	found = s.match(paths[0])
+	for _, path := range paths[1:] {
+		if s.match(path) != found {
+			return nil, false
+		}
+	}
+	return found, true
+}
+
+// match takes the longest prefix of a decoded path.
+func (s *site) match(path string) *route {
+	for _, r := range s.routes {
+		if within(path, r.path) {
+			return r
+		}
+	}
+	return nil
+}
+
+// within reports whether a path lies under a prefix, segment by segment, as
+// ProxyPass matches: "/api" holds "/api" and "/api/x" but not "/apix".
+func within(path, prefix string) bool {
+	if !strings.HasPrefix(path, prefix) {
+		return false
+	}
+	return strings.HasSuffix(prefix, "/") || len(path) == len(prefix) || path[len(prefix)] == '/'
+}
