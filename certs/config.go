@@ -77,28 +77,28 @@ func (c Config) Validate(report Report) {
 		c.Files.validate(report)
 	case FromLocal:
 		if len(c.Files) > 0 {
-			report("files", `is of no use with certificate = "local"`, `certificate = "files", or leave "files" out`)
+			report("files", `is of no use with certificate = "local"`, `write certificate = "files", or leave "files" out`)
 		}
 	case FromACME:
-		report("certificate", `"acme" is not served by this version of gateway`, `"files" with the files of your CA, or "local" to try it out`)
+		report("certificate", `"acme" is not served by this version of gateway`, `write "files" with the files of your CA, or "local" to try it out`)
 	case "":
-		report("certificate", "is missing", `certificate = "files" and files = "/etc/gateway/ssl", or certificate = "local" to try it out`)
+		report("certificate", "is missing", `write certificate = "files" and files = "/etc/gateway/ssl", or certificate = "local" to try it out`)
 	default:
-		report("certificate", fmt.Sprintf("%q is unknown", c.Certificate), `"files" or "local"`)
+		report("certificate", fmt.Sprintf("%q is unknown", c.Certificate), `write "files" or "local"`)
 	}
 }
 
 func (p Paths) validate(report Report) {
 	if len(p) == 0 {
-		report("files", `is missing, and certificate = "files" needs it`, `files = "/etc/gateway/ssl", the folder with the certificate and its key`)
+		report("files", `is missing, and certificate = "files" needs it`, `write files = "/etc/gateway/ssl", the folder with the certificate and its key`)
 		return
 	}
 	for i, path := range p {
 		switch {
 		case strings.TrimSpace(path) == "":
-			report("files", "holds an empty path", `a folder such as "/etc/gateway/ssl", or a list of files`)
+			report("files", "holds an empty path", `write a folder such as "/etc/gateway/ssl", or a list of files`)
 		case slices.Contains(p[:i], path):
-			report("files", path+" is listed twice", "each file once")
+			report("files", path+" is listed twice", "write each file once")
 		default:
 			validatePath(path, report)
 		}
@@ -107,12 +107,12 @@ func (p Paths) validate(report Report) {
 
 func validatePath(path string, report Report) {
 	if _, err := os.Stat(path); err != nil {
-		report("files", path+": "+plainError(err), "a folder or files that exist and that gateway may read")
+		report("files", path+": "+plainError(err), "write a folder or files that exist and that gateway may read")
 		return
 	}
 	file, err := openQuickly(path)
 	if err != nil {
-		report("files", path+": "+plainError(err), "a path that gateway may read, or let it: see the owner and mode with ls -l")
+		report("files", path+": "+plainError(err), "write a path that gateway may read, or let it: see the owner and mode with ls -l")
 		return
 	}
 	_ = file.Close() // nothing was written

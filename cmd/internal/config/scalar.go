@@ -167,10 +167,38 @@ func mismatch(t reflect.Type, from any, key string) (wrong, instead string) {
 	if secretKey.MatchString(key) {
 		return wrong, fmt.Sprintf("write %s = %s", key, sample(t))
 	}
-	if port, isNumber := from.(int64); isNumber && strings.HasSuffix(key, "listen") {
-		from = fmt.Sprintf(":%d", port)
+	if guess := guessed(kindOf(t), key, from); guess != "" {
+		return wrong, fmt.Sprintf("write %s = %s", key, guess)
 	}
 	return wrong, fmt.Sprintf("write %s = %s", key, converted(t, from))
+}
+
+// guessed is what two keys take that are often written in another way: a port
+// for an address, and a whole line for the words of a command.
+func guessed(k kind, key string, from any) string {
+	port, isNumber := from.(int64)
+	line, isText := from.(string)
+	switch {
+	case isNumber && key == "listen" && k == kindList:
+		return fmt.Sprintf(`[":%d"]`, port)
+	case isNumber && key == "listen":
+		return fmt.Sprintf(`":%d"`, port)
+	case isText && key == "command" && k == kindList:
+		return words(line)
+	}
+	return ""
+}
+
+// words splits a command line into a list, and leaves one that needs a shell whole.
+func words(line string) string {
+	list := strings.Fields(line)
+	if strings.ContainsAny(line, "|&;<>()$`\\\"'*?[]#~") {
+		list = []string{"/bin/sh", "-c", line}
+	}
+	for i, word := range list {
+		list[i] = quote(word)
+	}
+	return "[" + strings.Join(list, ", ") + "]"
 }
 
 func wanted(k kind) string {

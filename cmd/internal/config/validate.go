@@ -1,36 +1,75 @@
 package config
 
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"gateway/proxy"
+)
+
 // validate lets every room judge its part, then checks what none of them sees.
 func (c *Config) validate(f *findings) {
-	f.settleReferences()
-	c.validatePresence(f)
-	c.validateFolders(f)
-}
-
-// validatePresence reports a file that would serve nothing.
-func (c *Config) validatePresence(f *findings) {
-	if len(c.Sites) == 0 {
-		f.addUnlessSettled("site", "there is none, so nothing would be served", "write a [[site]] with name, listen, certificate and backend")
+	c.settleReferences(f)
+	c.Proxy().Validate(f.below(""))
+	for i, site := range c.Sites {
+		if speaksTLS(site.Site) {
+			site.Config.Validate(f.below(elementPath("site", i)))
+		}
 	}
 	if len(c.Backends) == 0 {
 		f.addUnlessSettled("backend", "there is none, so no request could be answered", "write a [[backend]] with name and url")
 	}
+	c.validateFolders(f)
+}
+
+// below is how a room reports about its table: its keys are relative to that.
+func (f *findings) below(table string) func(key, wrong, instead string) {
+	return func(key, wrong, instead string) {
+		path := strings.Trim(table+"."+key, ".")
+		f.addUnlessSettled(path, f.inLines(wrong), f.inLines(instead))
+	}
+}
+
+// position is how rooms, which don't know lines, name another place of the file.
+var position = regexp.MustCompile(`\b(site|backend)\[[0-9]+\](\.[a-z_]+(\[[0-9]+\])?)*`)
+
+// inLines puts lines in place of the positions that a room's text names.
+func (f *findings) inLines(text string) string {
+	return position.ReplaceAllStringFunc(text, func(path string) string {
+		line := fmt.Sprintf("line %d", f.lines.nearest(path))
+		if strings.HasSuffix(path, "]") && parentPath(parentPath(path)) == "" {
+			return "the [[" + schemaKey(path) + "]] of " + line
+		}
+		return line
+	})
+}
+
+// speaksTLS tells whether a site needs a certificate. An address that can't be
+// read counts, since it may well be meant for TLS.
+func speaksTLS(site proxy.Site) bool {
+	for _, address := range site.Listen {
+		endpoint, err := proxy.ParseEndpoint(address)
+		if err != nil || !endpoint.PlainOnly {
+			return true
+		}
+	}
+	return len(site.Listen) == 0
 }
 
 // settleReferences silences complaints about unknown backends when a backend's
-// name could not be read: it may well be the one that was meant.
-func (f *findings) settleReferences() {
-	unreadable := false
-	for path := range f.settled {
-		key := schemaKey(path)
-		unreadable = unreadable || key == "backend" || key == "backend.name"
+// name is missing or could not be read: it may well be the one that was meant.
+func (c *Config) settleReferences(f *findings) {
+	nameless := len(c.Backends) == 0
+	for i, backend := range c.Backends {
+		nameless = nameless || backend.Name == "" || f.settled[elementPath("backend", i)+".name"]
 	}
-	if !unreadable {
+	if !nameless {
 		return
 	}
 	for path := range f.lines.at {
 		if key := schemaKey(path); key == "site.backend" || key == "site.route.backend" {
-			f.settled[path] = true
+			f.settle(path)
 		}
 	}
 }
