@@ -215,16 +215,20 @@ func compileNamed(letter, name string) (appendField, *directiveProblem) {
 // headerField prints a field "-" when it is absent and empty when it is empty,
 // and several lines of one name as a list, as Apache does.
 func headerField(key string, values func(*transaction) []string) appendField {
+	secret := isSecretHeader(key)
 	return func(line []byte, t *transaction) []byte {
 		all := values(t)
-		if len(all) == 0 {
+		switch {
+		case len(all) == 0:
 			return append(line, '-')
+		case secret:
+			return append(line, hidden...)
 		}
 		for i, value := range all {
 			if i > 0 {
 				line = append(line, ", "...)
 			}
-			line = appendEscaped(line, redactHeader(key, value))
+			line = appendEscaped(line, redactHeader(value))
 		}
 		return line
 	}

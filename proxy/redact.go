@@ -181,14 +181,16 @@ func foldName(name string) string {
 	return strings.Map(fold, name)
 }
 
-// redactHeader returns the value of a header field as it may stand in a log.
-// WeChat's own fields (X-WX-Code, X-WX-Skey, X-WX-Encrypted-Data ...) are
-// hidden whole, and so is everything that names an authentication scheme.
-func redactHeader(name, value string) string {
-	if value == "" {
-		return ""
-	}
-	if isSecretName(name) || hasPrefixFold(name, "x-wx-") || hasPrefixFold(value, "bearer ") || hasPrefixFold(value, "basic ") {
+// isSecretHeader reports whether a field of this name is hidden whole, as
+// WeChat's own are (X-WX-Code, X-WX-Skey, X-WX-Encrypted-Data ...).
+func isSecretHeader(name string) bool {
+	return isSecretName(name) || hasPrefixFold(name, "x-wx-")
+}
+
+// redactHeader returns the value of a field that is not hidden whole as it may
+// stand in a log; credentials are known by the name of their scheme too.
+func redactHeader(value string) string {
+	if hasPrefixFold(value, "bearer ") || hasPrefixFold(value, "basic ") {
 		return hidden
 	}
 	return redact(value)

@@ -242,6 +242,8 @@ type account struct {
 }
 
 // take returns the bytes that went through the connection since the last call.
+// What a client sends ahead of an answer counts for the request before, so that
+// the sum is right.
 func (a *account) take(c *conn) (received, sent int64) {
 	allReceived, allSent := c.received.Load(), c.sent.Load()
 	received, sent = allReceived-a.received, allSent-a.sent
