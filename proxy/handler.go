@@ -24,6 +24,7 @@ type Deps struct {
 // not reach a backend, and passes the rest on.
 type Handler struct {
 	deps      Deps
+	limits    Limits
 	timeouts  Timeouts
 	sites     *siteTable
 	upstreams map[string]*upstream
@@ -54,7 +55,7 @@ func NewHandler(cfg Config, deps Deps) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{deps: deps, timeouts: cfg.Timeouts, sites: sites, upstreams: upstreams, trusted: trusted, pages: pages}
+	h := &Handler{deps: deps, limits: cfg.Limits, timeouts: cfg.Timeouts, sites: sites, upstreams: upstreams, trusted: trusted, pages: pages}
 	h.gatherer.largest = int64(cfg.Limits.Buffer)
 	h.proxy = h.reverseProxy()
 	return h, nil
@@ -88,7 +89,10 @@ func (h *Handler) Close() {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := h.newCall(w, r)
 	defer c.finish()
-	admitted, refused := admit(r)
+	admitted, refused := admitted{}, refusalOf(r, h.limits)
+	if refused == nil {
+		admitted, refused = admit(r)
+	}
 	if refused != nil {
 		h.fail(c, failureOfRefusal(refused))
 		return

@@ -1,0 +1,266 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// maxContinuations frames may follow a HEADERS frame (CVE-2024-27316). With
+// frames of 16 KiB they carry more than a request head may hold.
+const maxContinuations = 16
+
+// clientPreface is the length of what an HTTP/2 client sends first (RFC 9113, 3.4).
+const clientPreface = len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+
+// Why a connection is cut, in words for the log.
+const (
+	cutResets  = "it opens requests and gives them up, or breaks the rules, again and again"
+	cutControl = "it floods the connection with frames that carry nothing"
+	cutHead    = "it sends a request head without end"
+	cutSlow    = "it takes too long over a frame"
+)
+
+// errCut is the error of using a connection that was cut.
+const errCut = malformedBody("the HTTP/2 connection was cut because of what the client sent")
+
+// frameGuard stands between a client and http2. It watches the frames of both
+// directions and cuts the connection when the client makes the server work for
+// nothing, or takes too long over a request head. What the frames mean it leaves
+// to http2.
+type frameGuard struct {
+	net.Conn
+	conn     *conn
+	client   *client
+	server   *Server
+	deadline readDeadline
+	last     atomic.Uint32 // the highest stream that the client opened
+	cutOff   atomic.Bool   // nothing is read or written any more
+	goodbye  atomic.Bool   // and the client has been told
+	calm     calmness
+
+	// Of the goroutine that reads.
+	preface       int // bytes of the client's preface
+	in            frameReader
+	openHead      bool // a header block goes on in the next frame
+	headerBytes   int  // of the present header block
+	continuations int
+	pacing        bool // the deadline of a slow frame is set
+
+	writing sync.Mutex
+	out     frameReader
+	payload []byte // of the short frame that is being written, see wantsPayload
+}
+
+func newFrameGuard(s *Server, c *tls.Conn, of *client, as *conn) *frameGuard {
+	g := &frameGuard{Conn: c, conn: as, client: of, server: s, calm: newCalmness()}
+	g.deadline.conn = c
+	return g
+}
+
+// ConnectionState lets http2 fill in Request.TLS and check the cipher suite.
+func (g *frameGuard) ConnectionState() tls.ConnectionState { return *g.conn.tls }
+
+// Read passes on what the client sends after a look at its frames.
+func (g *frameGuard) Read(p []byte) (int, error) {
+	read := g.Conn.Read
+	if g.atSettings(len(p)) {
+		read = g.readSettings
+	}
+	n, err := read(p)
+	g.conn.received.Add(int64(n))
+	reason := g.watch(p[:n])
+	if errors.Is(err, os.ErrDeadlineExceeded) && g.deadline.passed(time.Now()) {
+		reason = cutSlow
+	}
+	if reason != "" {
+		g.cut(reason)
+	}
+	if g.cutOff.Load() {
+		return 0, errCut
+	}
+	return n, err
+}
+
+// atSettings reports whether a read of size bytes is for the whole payload of a
+// SETTINGS frame. http2 reads that way.
+func (g *frameGuard) atSettings(size int) bool {
+	return g.in.inPayload(frameSettings) && g.in.left == g.in.frame.length && g.in.left == size
+}
+
+// readSettings reads a SETTINGS payload so that http2 takes it: http2 hangs up
+// when a setting is given twice, where the last one counts (RFC 9113, 6.5.3).
+func (g *frameGuard) readSettings(p []byte) (int, error) {
+	n, err := io.ReadFull(g.Conn, p)
+	voidRepeatedSettings(p[:n])
+	return n, err
+}
+
+// watch follows what was read, and returns why the connection must be cut, or "".
+func (g *frameGuard) watch(p []byte) (reason string) {
+	skip := min(len(p), clientPreface-g.preface)
+	g.preface += skip
+	for p = p[skip:]; len(p) > 0; {
+		n, begun := g.in.next(p)
+		if p = p[n:]; !begun {
+			continue
+		}
+		if reason := g.begins(g.in.frame); reason != "" {
+			return reason
+		}
+	}
+	g.pace()
+	return ""
+}
+
+// begins judges a frame of the client by its header.
+func (g *frameGuard) begins(f frame) (reason string) {
+	switch f.kind {
+	case frameHeaders:
+		g.headerBytes, g.continuations = f.length, 0
+		g.openHead = !f.has(flagEndHeaders)
+		if f.stream > g.last.Load() {
+			g.last.Store(f.stream)
+			g.calm.opened()
+		}
+	case frameContinuation:
+		g.headerBytes, g.continuations = g.headerBytes+f.length, g.continuations+1
+		g.openHead = !f.has(flagEndHeaders)
+	default:
+		return g.calm.received(f, time.Now())
+	}
+	if g.continuations > maxContinuations || g.headerBytes > maxHeaderList(g.server.opts.Limits) {
+		return cutHead
+	}
+	return ""
+}
+
+// pace bounds the time for a request head, and for every frame but DATA, which
+// has the pace of a request body. Between frames a connection is idle or waits
+// for answers; http2 watches that.
+func (g *frameGuard) pace() {
+	slow := g.openHead || !g.in.between() && !g.in.inPayload(frameData)
+	switch {
+	case slow && !g.pacing:
+		g.deadline.setGuard(time.Now().Add(g.server.opts.Timeouts.Header), false)
+	case !slow && g.pacing:
+		g.deadline.setGuard(time.Time{}, false)
+	}
+	g.pacing = slow
+}
+
+// Write counts what is sent and watches for answers and resets.
+func (g *frameGuard) Write(p []byte) (int, error) {
+	g.writing.Lock()
+	defer g.writing.Unlock()
+	if g.cutOff.Load() {
+		return 0, errCut
+	}
+	n, err := g.Conn.Write(p)
+	g.conn.sent.Add(int64(n))
+	if err != nil {
+		return n, err
+	}
+	malformed, reason := g.wrote(p)
+	if reason != "" {
+		g.cutWriting(reason)
+		return n, errCut
+	}
+	if len(malformed) > 0 && g.out.between() {
+		_, err = g.Conn.Write(malformed)
+	}
+	return n, err
+}
+
+// wrote follows what was written. What the server has to reset because the
+// client broke a rule counts like what the client resets. malformed are frames
+// that must follow.
+func (g *frameGuard) wrote(p []byte) (malformed []byte, reason string) {
+	for len(p) > 0 && reason == "" {
+		n, begun := g.out.next(p)
+		if begun {
+			g.payload = g.payload[:0]
+			g.calm.sent(g.out.frame)
+		} else if wantsPayload(g.out.frame) {
+			g.payload = append(g.payload, p[:n]...)
+		}
+		if p = p[n:]; !g.out.between() || !wantsPayload(g.out.frame) {
+			continue
+		}
+		if isMalformedNotice(g.out.frame, g.payload) {
+			malformed = append(malformed, resetFrame(g.out.frame.stream, errorProtocol)...)
+		}
+		if blamesClient(g.out.frame, g.payload) {
+			reason = g.calm.blamed(time.Now())
+		}
+	}
+	return malformed, reason
+}
+
+// cut ends the connection from the reading side. It tells the client so with
+// GOAWAY unless a write is stuck, which a client that doesn't read has caused.
+func (g *frameGuard) cut(reason string) {
+	if !g.writing.TryLock() {
+		g.cutOff.Store(true)
+		g.tell(reason)
+		return
+	}
+	defer g.writing.Unlock()
+	g.cutWriting(reason)
+}
+
+// cutWriting ends the connection; g.writing is held.
+func (g *frameGuard) cutWriting(reason string) {
+	if g.cutOff.Swap(true) {
+		return
+	}
+	g.tell(reason)
+	if !g.out.between() {
+		return // GOAWAY would land in the middle of another frame
+	}
+	_ = g.SetWriteDeadline(time.Now().Add(lingerQuiet))
+	_, err := g.Conn.Write(goAwayFrame(g.last.Load(), errorCalm))
+	g.goodbye.Store(err == nil)
+}
+
+func (g *frameGuard) tell(reason string) {
+	if n, due := g.server.cutting.due(time.Now()); due {
+		g.server.opts.Log.Warn("an HTTP/2 connection was cut: its client misbehaves",
+			"client", g.conn.remote.String(), "reason", reason, "connections", n)
+	}
+}
+
+// SetReadDeadline bounds reads beside the guard's own bounds.
+func (g *frameGuard) SetReadDeadline(t time.Time) error { return g.deadline.setHandler(t) }
+
+// SetDeadline is SetReadDeadline and SetWriteDeadline.
+func (g *frameGuard) SetDeadline(t time.Time) error {
+	if err := g.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return g.SetWriteDeadline(t)
+}
+
+// Close ends the connection for http2. If the client has been told why, end gives
+// it the time to read that; until then only http2's reading is ended.
+func (g *frameGuard) Close() error {
+	if g.goodbye.Load() {
+		return g.SetReadDeadline(time.Unix(1, 0))
+	}
+	return g.Conn.Close()
+}
+
+// end closes the connection after http2 has let go of it.
+func (g *frameGuard) end() {
+	defer g.client.is(clientGone)
+	if g.goodbye.Load() {
+		g.client.is(clientWaiting)
+		linger(g.Conn, g.client.raw)
+	}
+	_ = g.client.raw.Close()
+}

@@ -1,0 +1,61 @@
+package proxy
+
+// x/net/http2 marks its server as deprecated in favour of net/http's, which takes
+// HTTP/2 from a *tls.Conn only: the frames could not be looked at before.
+//
+//lint:file-ignore SA1019 ServeConn is the way in for a connection behind a guard
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"golang.org/x/net/http2"
+)
+
+// maxFrame is the largest frame a client may send, in bytes; RFC 9113's least.
+// A connection keeps a buffer of this size.
+const maxFrame = 16 << 10
+
+// http2Server serves the connections on which TLS chose HTTP/2.
+type http2Server struct {
+	server *http2.Server
+	base   *http.Server // what http2 takes its settings and its shutdown from
+}
+
+func newHTTP2Server(s *Server) *http2Server {
+	h := &http2Server{
+		server: &http2.Server{
+			MaxConcurrentStreams: uint32(s.opts.Limits.Streams),
+			MaxReadFrameSize:     maxFrame,
+			IdleTimeout:          s.opts.Timeouts.Idle,
+			WriteByteTimeout:     s.opts.Timeouts.Write,
+		},
+		base: &http.Server{
+			Handler:        http.HandlerFunc(s.serveRequest),
+			ConnState:      connState,
+			MaxHeaderBytes: maxHeaderList(s.opts.Limits),
+			ErrorLog:       slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
+		},
+	}
+	if err := http2.ConfigureServer(h.base, h.server); err != nil {
+		panic(err) // it fails only for a TLS configuration, and base has none
+	}
+	return h
+}
+
+// maxHeaderList lets header lists through to refusalOf, which counts as for
+// HTTP/1 and logs: HTTP/2 counts 32 bytes more for every line (RFC 9113, 6.5.2).
+func maxHeaderList(l Limits) int { return int(l.Header) + 32*(l.HeaderLines+16) }
+
+// serve serves a connection until it ends.
+func (h *http2Server) serve(ctx context.Context, g *frameGuard) {
+	ctx = context.WithValue(ctx, connKey, g.conn)
+	h.server.ServeConn(g, &http2.ServeConnOpts{Context: ctx, BaseConfig: h.base})
+	g.end()
+}
+
+// drain sends GOAWAY on every connection; each ends after its last stream.
+func (h *http2Server) drain() {
+	_ = h.base.Shutdown(context.Background()) // base has no listener of its own to wait for
+}

@@ -1,0 +1,139 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+// recordHandshake is the first byte of a TLS connection: the type of the record
+// that carries the ClientHello (RFC 8446, 5.1). No HTTP method begins with it.
+const recordHandshake = 0x16
+
+// protocolACME is what a certificate authority asks for when it checks a name
+// (RFC 8737). The handshake itself is the answer.
+const protocolACME = "acme-tls/1"
+
+// sniffed is a connection whose first byte was read already.
+type sniffed struct {
+	net.Conn
+	first []byte // empty once it was read again
+}
+
+// sniff waits for the first byte that a client sends.
+func sniff(c net.Conn) (*sniffed, error) {
+	var first [1]byte
+	if _, err := io.ReadFull(c, first[:]); err != nil {
+		return nil, err
+	}
+	return &sniffed{Conn: c, first: first[:]}, nil
+}
+
+func (s *sniffed) isTLS() bool { return s.first[0] == recordHandshake }
+
+// Read reads the first byte, then what follows it.
+func (s *sniffed) Read(p []byte) (int, error) {
+	if len(s.first) > 0 && len(p) > 0 {
+		n := copy(p, s.first)
+		s.first = s.first[n:]
+		return n, nil
+	}
+	return s.Conn.Read(p)
+}
+
+// NetConn is the connection below.
+func (s *sniffed) NetConn() net.Conn { return s.Conn }
+
+// CloseWrite half-closes the connection below.
+func (s *sniffed) CloseWrite() error { return closeWrite(s.Conn) }
+
+// converse serves one connection, from its first byte on, until it is handed to
+// http1 or closed. It runs in the connection's own goroutine, so that a slow
+// client delays nobody.
+func (s *Server) converse(c *client, l *bound) {
+	of := &conn{endpoint: l.name, local: c.raw.LocalAddr(), remote: c.raw.RemoteAddr()}
+	_ = c.raw.SetDeadline(time.Now().Add(s.opts.Timeouts.Handshake))
+	first, err := sniff(c.raw)
+	switch {
+	case err != nil:
+		c.close()
+	case !first.isTLS():
+		_ = c.raw.SetDeadline(time.Time{})
+		s.serveHTTP1(first, c, of)
+	case l.plainOnly || s.opts.TLS == nil:
+		s.refuseTLS(c, l)
+	default:
+		s.serveTLS(first, c, of)
+	}
+}
+
+// close closes a connection that no guard owns.
+func (c *client) close() {
+	_ = c.raw.Close()
+	c.is(clientGone)
+}
+
+// refuseTLS answers a ClientHello on a plain port with the alert that TLS has
+// for it, which clients report better than a closed connection.
+func (s *Server) refuseTLS(c *client, l *bound) {
+	// A record of type alert, version 3.1, 2 bytes: fatal, handshake_failure.
+	_, _ = c.raw.Write([]byte{0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x28})
+	if n, due := s.failing.due(time.Now()); due {
+		s.opts.Log.Info("a client spoke TLS on a port that is plain HTTP only",
+			"endpoint", l.name, "client", c.raw.RemoteAddr().String(), "failures", n)
+	}
+	linger(c.raw, c.raw)
+	c.close()
+}
+
+// serveTLS makes the handshake and goes on with the protocol that it chose.
+func (s *Server) serveTLS(first *sniffed, c *client, of *conn) {
+	secure := tls.Server(first, s.opts.TLS)
+	if err := secure.Handshake(); err != nil { // the connection's deadline bounds it
+		s.handshakeFailed(of, err)
+		c.close()
+		return
+	}
+	_ = c.raw.SetDeadline(time.Time{})
+	state := secure.ConnectionState()
+	of.tls = &state
+	switch state.NegotiatedProtocol {
+	case protocolACME:
+		_ = secure.Close()
+		c.close()
+	case "h2":
+		s.http2.serve(s.requests, newFrameGuard(s, secure, c, of))
+	default:
+		s.serveHTTP1(secure, c, of)
+	}
+}
+
+// handshakeFailed tells of failures that an admin can do something about; what
+// scanners and closed browser tabs leave behind is for debugging only.
+func (s *Server) handshakeFailed(of *conn, err error) {
+	log := []any{"endpoint", of.endpoint, "client", of.remote.String(), "error", err}
+	gone := errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded)
+	n, due := 0, false
+	if !gone {
+		n, due = s.failing.due(time.Now())
+	}
+	if !due {
+		s.opts.Log.Debug("a TLS handshake failed", log...)
+		return
+	}
+	s.opts.Log.Info("a TLS handshake failed", append(log, "failures", n)...)
+}
+
+// serveHTTP1 waits for the first request head and hands the connection to http1.
+func (s *Server) serveHTTP1(c net.Conn, of *client, as *conn) {
+	g := s.newWireGuard(c, of, as)
+	of.onDrain(g.hasten)
+	if err := g.await(); err != nil {
+		_ = g.Close()
+		return
+	}
+	s.heads.give(g)
+}

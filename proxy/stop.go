@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	// drainIdle is how long an idle connection may still send a request after the
+	// server began to stop. A busy client does within it, and is told in the
+	// answer that the connection ends. Closing at once would cut off requests
+	// that are on their way.
+	drainIdle = time.Second
+
+	// answerWithin is how long a request that is cut off may take to answer.
+	answerWithin = 500 * time.Millisecond
+
+	// endWithin bounds how long handlers may take to notice that their
+	// connections are gone.
+	endWithin = 5 * time.Second
+)
+
+var (
+	errDrain    = errors.New("the time for requests in flight is over")
+	errUpgraded = errors.New("the time for upgraded connections is over")
+	errKilled   = errors.New("the server was told to end at once")
+)
+
+// stop ends all connections after the listeners were closed. Requests in flight
+// have Timeouts.Drain to end, connections that left HTTP, such as WebSockets,
+// Timeouts.Upgraded; both clocks start now. What is left then is cut off. It
+// returns when no connection and no handler is left.
+func (s *Server) stop() error {
+	alive, cancel := s.untilKilled()
+	defer cancel()
+	s.draining.Store(true)
+	s.clients.drain()
+	s.http2.drain()
+
+	upgraded := make(chan error, 1)
+	go func() { upgraded <- s.endUpgraded(alive) }()
+	drained := s.within(alive, s.opts.Timeouts.Drain, errDrain, onlyUpgraded)
+	if errors.Is(drained, errDrain) {
+		s.cutOff()
+	}
+	if err := <-upgraded; err != nil {
+		s.opts.Log.Info("upgraded connections were closed", "reason", err)
+	}
+	if errors.Is(drained, errDrain) {
+		drained = fmt.Errorf("requests were cut off after %v: %w", s.opts.Timeouts.Drain, drained)
+	}
+	return errors.Join(drained, s.end())
+}
+
+// cutOff ends the requests in flight. Those that wait for a backend get the time
+// to say so to their clients.
+func (s *Server) cutOff() {
+	s.cancel(ErrDraining)
+	_ = s.within(context.Background(), answerWithin, ErrDraining, onlyUpgraded)
+	s.clients.closeAll(func(c *client) bool { return c.state != clientUpgraded })
+}
+
+// onlyUpgraded says that every open connection is an upgraded one.
+func onlyUpgraded(open, upgraded int) bool { return open == upgraded }
+
+// endUpgraded waits for upgraded connections to end by themselves, then closes them.
+func (s *Server) endUpgraded(alive context.Context) error {
+	err := s.within(alive, s.opts.Timeouts.Upgraded, errUpgraded, func(_, upgraded int) bool { return upgraded == 0 })
+	if err != nil {
+		s.clients.closeAll(func(c *client) bool { return c.state == clientUpgraded })
+	}
+	return err
+}
+
+// end cuts off whatever is left and waits for it to be gone.
+func (s *Server) end() error {
+	s.cancel(ErrDraining)
+	s.clients.closeAll(func(*client) bool { return true })
+	err := s.within(context.Background(), endWithin, context.DeadlineExceeded, func(open, _ int) bool {
+		return open == 0 && s.running.Load() == 0
+	})
+	if err != nil {
+		return fmt.Errorf("%d requests did not end within %v of their connections: %w", s.running.Load(), endWithin, err)
+	}
+	return nil
+}
+
+func (s *Server) within(ctx context.Context, d time.Duration, cause error, enough func(open, upgraded int) bool) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, d, cause)
+	defer cancel()
+	return s.clients.wait(ctx, enough)
+}
+
+// untilKilled is a context that Close ends.
+func (s *Server) untilKilled() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-s.killed:
+			cancel(errKilled)
+		case <-done:
+		}
+	}()
+	return ctx, func() { close(done); cancel(nil) }
+}
+
+// Close ends everything at once: listeners are closed, connections cut off. Serve
+// returns soon after. Before Serve it gives up what Bind opened.
+func (s *Server) Close() {
+	s.kill.Do(func() { close(s.killed) })
+	s.closeListeners()
+}
