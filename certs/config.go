@@ -16,6 +16,7 @@
 package certs
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -121,13 +122,13 @@ func validatePath(path string, report Report) {
 // plainError says what the operating system said, without the path that the
 // caller has named already.
 func plainError(err error) string {
+	var wrapped *fs.PathError
 	switch {
-	case os.IsNotExist(err):
+	case errors.Is(err, fs.ErrNotExist):
 		return "does not exist"
-	case os.IsPermission(err):
+	case errors.Is(err, fs.ErrPermission):
 		return "may not be read by the user that gateway runs as"
-	}
-	if wrapped, ok := err.(*fs.PathError); ok { //nolint:errorlint // only the outermost names the path
+	case errors.As(err, &wrapped):
 		return wrapped.Err.Error()
 	}
 	return err.Error()

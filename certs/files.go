@@ -169,7 +169,7 @@ func worse(served, next *set, site Site, now time.Time) bool {
 func (s *set) brokenFiles() int {
 	count := 0
 	for _, problem := range s.problems {
-		if problem.kind == broken || problem.kind == noKey {
+		if problem.halves() {
 			count++
 		}
 	}

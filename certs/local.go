@@ -33,8 +33,8 @@ func newLocalSource(site Site, state string, interval time.Duration, log *slog.L
 }
 
 func localProblem(state string, err error) Problem {
-	return Problem{Fatal, "local CA in", authorityFolder(state), err.Error(),
-		"let gateway write there, or remove that folder: a new CA is made, which clients have to be given again", about}
+	return Problem{Severity: Fatal, Subject: "local CA in", File: authorityFolder(state), Cause: err.Error(),
+		Remedy: "let gateway write there, or remove that folder: a new CA is made, which clients have to be given again"}
 }
 
 // refresh loads the leaf, and makes a new one when it is due, covers too little or

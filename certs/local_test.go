@@ -2,6 +2,7 @@ package certs
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -145,6 +147,33 @@ func TestLocal_RenewsWhileItRunsAndKeepsTheOldOneWhenItCannot(t *testing.T) {
 	if status := source.Status(due)[0]; source.served.Load() == first || len(status.Refused) != 0 {
 		t.Errorf("%+v", status)
 	}
+}
+
+func TestLocal_RunRenewsAfterTwoThirdsOfTheLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, err := newLocalSource(localSite("api.example.com"), t.TempDir(), time.Hour, slog.New(slog.DiscardHandler), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := source.served.Load()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- source.Run(ctx) }()
+		time.Sleep(time.Until(renewal(first)) - time.Minute) // of the bubble's clock
+		synctest.Wait()
+		if source.served.Load() != first {
+			t.Error("renewed too early")
+		}
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if second := source.served.Load(); second == first || !second.valid(time.Now()) {
+			t.Error("not renewed")
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestLocal_ABrokenCAIsAnErrorWithItsRemedyAndIsNotOverwritten(t *testing.T) {

@@ -3,6 +3,7 @@ package certs
 import (
 	"net"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -14,10 +15,17 @@ func canonicalName(name string) string {
 	if ip := net.ParseIP(strings.Trim(name, "[]")); ip != nil {
 		return ip.String()
 	}
+	if isASCII(name) { // every name in a handshake is; idna costs more
+		return name
+	}
 	if ascii, err := idna.Lookup.ToASCII(name); err == nil {
 		return ascii
 	}
 	return name
+}
+
+func isASCII(name string) bool {
+	return !strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 // parentWildcard returns the wildcard that covers a name, one label deep as in

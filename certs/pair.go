@@ -86,8 +86,8 @@ func (m *material) distinctKeys() []privateKey {
 func fits(key privateKey, leaf certificate) bool { return samePublic(key.Public(), leaf.PublicKey) }
 
 func samePublic(a, b crypto.PublicKey) bool {
-	comparable, ok := a.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && comparable.Equal(b)
+	key, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && key.Equal(b)
 }
 
 // strayKey records a key that fits no certificate.
@@ -96,8 +96,8 @@ func (m *material) strayKey(key privateKey) {
 	if leaves := m.describe(); leaves != "" {
 		cause = "fits no certificate; there is " + leaves
 	}
-	m.problems = append(m.problems, Problem{Warning, "key", key.file, cause,
-		"put the key here that was made together with the certificate's request, or have the certificate reissued for this key", broken})
+	m.problems = append(m.problems, aboutFile(brokenFile, "key", key.file, cause,
+		"put the key here that was made together with the certificate's request, or have the certificate reissued for this key"))
 }
 
 // describe lists the certificates that a key could belong to.
@@ -117,8 +117,8 @@ func (m *material) strayCertificates(pairs []*pair) {
 		if one.IsCA || slices.ContainsFunc(pairs, func(p *pair) bool { return p.leaf == one }) {
 			continue
 		}
-		m.problems = append(m.problems, Problem{Warning, "certificate", one.file, "has no key: none of the files holds the key for " + nameOf(one),
-			"put its private key (a .key file) beside it", noKey})
+		m.problems = append(m.problems, aboutFile(keylessFile, "certificate", one.file, "has no key: none of the files holds the key for "+nameOf(one),
+			"put its private key (a .key file) beside it"))
 	}
 }
 

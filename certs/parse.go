@@ -98,7 +98,7 @@ func (m *material) addKey(f file, b block, where string) {
 	case usesSM2(b.der) || strings.HasPrefix(b.label, "SM2"):
 		m.sm2(f)
 	default:
-		m.problems = append(m.problems, Problem{Warning, "key", f.path, fault.cause, fault.remedy, broken})
+		m.problems = append(m.problems, aboutFile(brokenFile, "key", f.path, fault.cause, fault.remedy))
 	}
 }
 
@@ -130,23 +130,23 @@ func (m *material) addDER(f file) bool {
 
 // damaged records a block that can't be read.
 func (m *material) damaged(f file, where, why string) {
-	m.problems = append(m.problems, Problem{Warning, "file", f.path, where + " can't be read: " + why,
-		"copy the file here again as your CA sent it", broken})
+	m.problems = append(m.problems, aboutFile(brokenFile, "file", f.path, where+" can't be read: "+why,
+		"copy the file here again as your CA sent it"))
 }
 
 // encrypted records a key that only its passphrase opens. There is nobody to type
 // it when the machine boots.
 func (m *material) encrypted(f file) {
 	quoted := shellQuoted(f.path)
-	m.problems = append(m.problems, Problem{Warning, "key", f.path, "is encrypted with a passphrase, and nobody is there to type it when gateway starts",
-		fmt.Sprintf("decrypt it with: (umask 077 && openssl pkey -in %s -out %s.new && mv %s.new %s)", quoted, quoted, quoted, quoted), broken})
+	m.problems = append(m.problems, aboutFile(brokenFile, "key", f.path, "is encrypted with a passphrase, and nobody is there to type it when gateway starts",
+		fmt.Sprintf("decrypt it with: (umask 077 && openssl pkey -in %s -out %s.new && mv %s.new %s)", quoted, quoted, quoted, quoted)))
 }
 
 // sm2 records a file of the Chinese national algorithms, which CAs there put
 // beside the RSA ones.
 func (m *material) sm2(f file) {
-	m.problems = append(m.problems, Problem{Warning, "file", f.path, "uses SM2, which neither this program nor browsers outside China can use, and is passed over",
-		"use the RSA or ECDSA certificate from the same CA; this file may stay", otherKind})
+	m.problems = append(m.problems, aboutFile(skippedFile, "file", f.path, "uses SM2, which neither this program nor browsers outside China can use, and is passed over",
+		"use the RSA or ECDSA certificate from the same CA; this file may stay"))
 }
 
 // bareBase64 decodes a certificate that was copied without its BEGIN and END
@@ -184,8 +184,8 @@ var (
 
 // foreign records a file in a form of other servers.
 func (m *material) foreign(f file, form foreignForm) {
-	m.problems = append(m.problems, Problem{Warning, "file", f.path, "is " + form.name,
-		fmt.Sprintf(form.remedy, shellQuoted(f.path)), unwanted})
+	m.problems = append(m.problems, aboutFile(foreignFile, "file", f.path, "is "+form.name,
+		fmt.Sprintf(form.remedy, shellQuoted(f.path))))
 }
 
 // markerLike finds what is left of a marker after a word processor had it.
@@ -204,8 +204,8 @@ func (m *material) addForeign(f file, text string) {
 	case markerLike.MatchString(text):
 		m.damaged(f, "its BEGIN or END line", "it must read exactly -----BEGIN CERTIFICATE----- with five hyphens on either side")
 	case f.listed || looksLikePEM(f.path):
-		m.problems = append(m.problems, Problem{Warning, "file", f.path, nothingIn(f),
-			"copy the file here again as your CA sent it", broken})
+		m.problems = append(m.problems, aboutFile(brokenFile, "file", f.path, nothingIn(f),
+			"copy the file here again as your CA sent it"))
 	}
 }
 

@@ -36,16 +36,30 @@ type Problem struct {
 	kind kind
 }
 
-// kind tells problems of whole files from the others.
+// kind tells what a problem means for the file that it is about.
 type kind int
 
 const (
-	about     kind = iota // something about a certificate or key that can be used
-	broken                // a file that should be half of a pair and can't be used
-	noKey                 // a certificate whose key is missing; an effect when a key is broken
-	unwanted              // a file in a form that is not served, told only when there is nothing else
-	otherKind             // a file in a form that is not served, always told
+	ofContent   kind = iota // the file can be used
+	brokenFile              // it should be half of a pair and can't be used
+	keylessFile             // a certificate whose key is missing; an effect when a key is broken
+	foreignFile             // in a form of other servers, told only when there is nothing else
+	skippedFile             // not used whatever lies beside it, always told
 )
+
+// halves tells whether the problem leaves a pair without one of its halves.
+func (p Problem) halves() bool { return p.kind == brokenFile || p.kind == keylessFile }
+
+// aboutCertificate returns a problem with a certificate that can be served.
+func aboutCertificate(severity Severity, one certificate, cause, remedy string) Problem {
+	return Problem{Severity: severity, Subject: "certificate", File: one.file, Cause: cause, Remedy: remedy}
+}
+
+// aboutFile returns a problem of a whole file, which can't be used then. It is
+// Fatal only where nothing else can be: see set.fileProblems.
+func aboutFile(kind kind, subject, path, cause, remedy string) Problem {
+	return Problem{Severity: Warning, Subject: subject, File: path, Cause: cause, Remedy: remedy, kind: kind}
+}
 
 // Error returns the whole message: subject, file, cause, remedy.
 func (p Problem) Error() string {
@@ -65,14 +79,14 @@ func joined(problems []Problem, least Severity) error {
 }
 
 // unique drops repetitions: sites that share a folder share its problems.
-func unique(problems []Problem) []Problem {
-	var seen []Problem
-	for _, problem := range problems {
-		if !slices.Contains(seen, problem) {
-			seen = append(seen, problem)
+func unique[T comparable](all []T) []T {
+	var kept []T
+	for _, one := range all {
+		if !slices.Contains(kept, one) {
+			kept = append(kept, one)
 		}
 	}
-	return seen
+	return kept
 }
 
 // worst returns the highest severity, or -1 when there is no problem.

@@ -64,8 +64,8 @@ func (s *snapshot) readFolder(folder string) {
 		return
 	}
 	if len(entries) > maxEntries {
-		s.problems = append(s.problems, Problem{Fatal, "folder", folder, fmt.Sprintf("holds %d files, more than the %d that are looked at", len(entries), maxEntries),
-			"make a folder with only the files of this certificate", broken})
+		s.add(Fatal, brokenFile, folder, fmt.Sprintf("holds %d files, more than the %d that are looked at", len(entries), maxEntries),
+			"make a folder with only the files of this certificate")
 		return
 	}
 	for _, entry := range entries {
@@ -88,7 +88,7 @@ func (s *snapshot) readFile(path string, listed bool) {
 	case info.IsDir():
 		s.folders = append(s.folders, path)
 	case !info.Mode().IsRegular():
-		s.problems = append(s.problems, Problem{severity, "file", path, "is not a regular file", "put the PEM file itself here", otherKind})
+		s.add(severity, skippedFile, path, "is not a regular file", "put the PEM file itself here")
 	case info.Size() > maxFileSize:
 		s.tooLarge(path, severity, info.Size(), listed)
 	default:
@@ -100,8 +100,8 @@ func (s *snapshot) tooLarge(path string, severity Severity, size int64, listed b
 	if !listed && !looksLikePEM(path) {
 		return // an archive or a log beside the certificate
 	}
-	s.problems = append(s.problems, Problem{severity, "file", path, fmt.Sprintf("has %d bytes, more than the %d that a certificate may have", size, maxFileSize),
-		"put only the certificate, its chain and its key here", broken})
+	s.add(severity, brokenFile, path, fmt.Sprintf("has %d bytes, more than the %d that a certificate may have", size, maxFileSize),
+		"put only the certificate, its chain and its key here")
 }
 
 func (s *snapshot) readContent(path string, severity Severity, listed bool) {
@@ -132,15 +132,21 @@ func openQuickly(path string) (*os.File, error) {
 
 // fault records that a path could not be read.
 func (s *snapshot) fault(path string, severity Severity, err error) {
-	problem := Problem{severity, "file", path, plainError(err), "put the file there, or correct the path in the configuration", broken}
+	cause, remedy := plainError(err), "put the file there, or correct the path in the configuration"
 	target, linkErr := os.Readlink(path)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		problem.Remedy = fmt.Sprintf("let the user with id %d read it: see its owner and mode with ls -l %s", os.Geteuid(), shellQuoted(path))
+		remedy = fmt.Sprintf("let the user with id %d read it: see its owner and mode with ls -l %s", os.Geteuid(), shellQuoted(path))
 	case errors.Is(err, fs.ErrNotExist) && linkErr == nil:
-		problem.Cause = "is a link to " + target + ", which does not exist"
-		problem.Remedy = "make the link point to the file, or remove it"
+		cause = "is a link to " + target + ", which does not exist"
+		remedy = "make the link point to the file, or remove it"
 	}
+	s.add(severity, brokenFile, path, cause, remedy)
+}
+
+func (s *snapshot) add(severity Severity, kind kind, path, cause, remedy string) {
+	problem := aboutFile(kind, "file", path, cause, remedy)
+	problem.Severity = severity
 	s.problems = append(s.problems, problem)
 }
 

@@ -101,8 +101,8 @@ func (s *Store) load(site Site, now time.Time) (Source, []Problem) {
 		}
 		return source, nil
 	}
-	return nil, []Problem{{Fatal, "site", site.Name, fmt.Sprintf("certificate = %q is not served", site.Certificate),
-		`write certificate = "files" or certificate = "local"`, about}}
+	return nil, []Problem{{Severity: Fatal, Subject: "site", File: site.Name, Cause: fmt.Sprintf("certificate = %q is not served", site.Certificate),
+		Remedy: `write certificate = "files" or certificate = "local"`}}
 }
 
 func (s *Store) roots() *x509.CertPool {
@@ -133,9 +133,7 @@ func (s *Store) obstacles(site Site, source Source, problems []Problem, now time
 	if !isFiles || !wasFiles || !worse(before.view.Load().served, next.view.Load().served, site, now) {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(problems), func(p Problem) bool {
-		return p.Severity < Error && p.kind != broken && p.kind != noKey
-	})
+	return slices.DeleteFunc(slices.Clone(problems), func(p Problem) bool { return p.Severity < Error && !p.halves() })
 }
 
 // Get returns the certificate for a client, for use as tls.Config.GetCertificate.
