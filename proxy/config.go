@@ -19,14 +19,15 @@ type Report func(key, wrong, instead string)
 
 // LogConfig is the table [log].
 type LogConfig struct {
-	Access   string        `toml:"access"`   // path, or "-" for standard output, or "" for none
-	Format   string        `toml:"format"`   // "combined", "common", "json" or an Apache LogFormat string
-	Error    string        `toml:"error"`    // path, or "-" for standard error
-	Level    string        `toml:"level"`    // "debug", "info", "warn", "error"
-	MaxSize  Size          `toml:"max_size"` // a log file is rotated when it reaches this size
-	MaxAge   time.Duration `toml:"max_age"`  // rotated files older than this are removed
-	Keep     int           `toml:"keep"`     // so many rotated files are kept
-	Compress bool          `toml:"compress"` // rotated files are compressed with gzip
+	Access      string        `toml:"access"`       // path, or "-" for standard output, or "" for none
+	Format      string        `toml:"format"`       // "combined", "common", "json" or an Apache LogFormat string
+	Error       string        `toml:"error"`        // path, or "-" for standard error
+	Level       string        `toml:"level"`        // "debug", "info", "warn", "error"
+	MaxSize     Size          `toml:"max_size"`     // a log file is rotated when it reaches this size
+	MaxAge      time.Duration `toml:"max_age"`      // rotated files older than this are removed
+	RotateEvery time.Duration `toml:"rotate_every"` // a log file is rotated when it is this old, counted from midnight; 0: by size only
+	Keep        int           `toml:"keep"`         // so many rotated files are kept
+	Compress    bool          `toml:"compress"`     // rotated files are compressed with gzip
 }
 
 // Limits is the table [limits]: what one client, and all clients together, may take.

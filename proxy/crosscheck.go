@@ -8,6 +8,7 @@ import (
 // Validate reports every problem of the proxy's tables, and of how they fit
 // together. Keys are relative to the file: "site[0].listen[1]".
 func (c Config) Validate(report Report) {
+	c.Log.Validate(under("log", report))
 	c.Limits.Validate(under("limits", report))
 	c.Timeouts.Validate(under("timeouts", report))
 	for i, written := range c.TrustedProxies {

@@ -37,14 +37,15 @@ func DefaultTimeouts() Timeouts {
 // DefaultLog is what [log] means where the file is silent.
 func DefaultLog() LogConfig {
 	return LogConfig{
-		Access:   "-",
-		Format:   "combined",
-		Error:    "-",
-		Level:    "info",
-		MaxSize:  100 << 20,
-		MaxAge:   30 * 24 * time.Hour,
-		Keep:     10,
-		Compress: true,
+		Access:      "-",
+		Format:      "combined",
+		Error:       "-",
+		Level:       "info",
+		MaxSize:     100 << 20,
+		RotateEvery: 24 * time.Hour, // else a quiet site's lines would outlive max_age
+		MaxAge:      30 * 24 * time.Hour,
+		Keep:        30, // as many as max_age makes of a file a day
+		Compress:    true,
 	}
 }
 

@@ -18,6 +18,7 @@ type conn struct {
 	received atomic.Int64         // bytes of HTTP (not of TLS) read from the client so far
 	sent     atomic.Int64         // bytes of HTTP written to the client so far
 	refused  atomic.Pointer[refusal]
+	account  account    // kept by the access log
 	wire     *wireGuard // nil for HTTP/2 and in tests without a server
 }
 

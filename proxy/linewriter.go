@@ -1,0 +1,123 @@
+package proxy
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+)
+
+const (
+	batchBytes     = 64 << 10    // lines are written together up to this size
+	pendingBytes   = 1 << 20     // lines kept while the sink refuses them; later ones are counted as lost
+	complaintEvery = time.Minute // how often a sink that goes on refusing is told of
+)
+
+// sink is where lines go: a logFile, or a standard stream.
+type sink interface {
+	Open() error
+	Write(lines []byte) (int, error)
+	Reopen() error
+	Close() error
+}
+
+// standardStream is a sink that belongs to whoever started gateway.
+type standardStream struct{ file *os.File }
+
+func (s standardStream) Open() error                     { return nil }
+func (s standardStream) Write(lines []byte) (int, error) { return s.file.Write(lines) }
+func (s standardStream) Reopen() error                   { return nil }
+func (s standardStream) Close() error                    { return nil }
+
+// lineWriter gathers lines into batches for a sink. One goroutine owns it.
+//
+// A sink that refuses, as a full disk does, never holds up a request: lines are
+// kept up to pendingBytes, the ones after that are counted, and both the trouble
+// and the number of lost lines are told. A line that went out in part is
+// completed before anything else is written.
+type lineWriter struct {
+	sink    sink
+	errors  *slog.Logger
+	pending []byte
+	failing bool
+	lost    int
+	told    time.Time
+}
+
+func newLineWriter(to sink, errors *slog.Logger) *lineWriter {
+	return &lineWriter{sink: to, errors: errors}
+}
+
+// add takes a line with its line end.
+func (w *lineWriter) add(line []byte) {
+	if w.failing && len(w.pending)+len(line) > pendingBytes {
+		w.lost++
+		return
+	}
+	w.pending = append(w.pending, line...)
+}
+
+func (w *lineWriter) full() bool { return len(w.pending) >= batchBytes }
+
+// flush writes what was added, unless the sink is known to refuse.
+func (w *lineWriter) flush() {
+	if !w.failing {
+		w.try()
+	}
+}
+
+// tick is called once a second: it tries again what the sink refused.
+func (w *lineWriter) tick() {
+	if w.failing {
+		w.try()
+	}
+}
+
+func (w *lineWriter) reopen() {
+	w.flush()
+	if err := w.sink.Reopen(); err != nil {
+		w.errors.Error("access log: cannot be reopened, lines go on into the file that was open", "error", err)
+	}
+	w.tick()
+}
+
+func (w *lineWriter) try() {
+	n, err := w.sink.Write(w.pending)
+	w.pending = w.pending[:copy(w.pending, w.pending[n:])]
+	if err != nil {
+		w.complain(err)
+		return
+	}
+	w.recover()
+}
+
+func (w *lineWriter) complain(err error) {
+	w.failing = true
+	if now := time.Now(); now.Sub(w.told) >= complaintEvery {
+		w.told = now
+		w.errors.Error("access log: lines cannot be written; requests are served all the same. Make room or mend the path, nothing else is needed",
+			"error", err, "waiting_bytes", len(w.pending), "lost_lines", w.lost)
+	}
+}
+
+func (w *lineWriter) recover() {
+	if w.failing {
+		w.errors.Warn("access log: lines are written again", "lost_lines", w.lost)
+	}
+	w.failing, w.lost, w.told = false, 0, time.Time{}
+	if cap(w.pending) > 4*batchBytes {
+		w.pending = nil // what a long failure or a flood of long lines took
+	}
+}
+
+// close writes what is left and closes the sink.
+func (w *lineWriter) close() error {
+	w.try()
+	lost := w.lost + bytes.Count(w.pending, []byte{'\n'})
+	err := w.sink.Close()
+	if lost > 0 {
+		return fmt.Errorf("access log: %d lines could not be written before the end", lost)
+	}
+	return err
+}
