@@ -134,6 +134,7 @@ func (f *fileSource) Status(now time.Time) []Status {
 	var all []Status
 	for _, p := range view.served.chosen(f.site, now) {
 		status := p.status(f.site, view.served.place(), now)
+		status.Problems = append(status.Problems, view.served.siteProblems(f.site)...)
 		status.Refused, status.Since = view.refused, view.since
 		all = append(all, status)
 	}

@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -288,6 +289,11 @@ func TestInspect_EveryFaultHasItsOwnMessage(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, want: []string{"warning file pipe.pem: is not a regular file"}},
+		{name: "a folder of everything", make: func(t *testing.T, folder string) {
+			for i := range maxEntries + 1 {
+				pkiWrite(t, folder, map[string]string{strconv.Itoa(i): ""})
+			}
+		}, want: []string{"holds 1001 files, more than the 1000 that are looked at: make a folder with only the files of this certificate"}},
 		{name: "old key beside a good pair", files: map[string]string{"2_D.crt": cert + chain, "3_D.key": keyText, "old.key": pkiKeyPEM(t, pkiECDSA(t))}, pairs: 1, want: []string{"warning key old.key: fits no certificate"}},
 	} {
 		t.Run(row.name, func(t *testing.T) { row.run(t, pkiPool(root)) })

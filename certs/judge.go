@@ -28,10 +28,17 @@ func newSet(s *snapshot, roots *x509.CertPool, now time.Time) *set {
 
 // judge returns everything that is wrong with the set for a site at that time.
 func (s *set) judge(site Site, now time.Time) []Problem {
-	problems := s.fileProblems()
+	problems := s.siteProblems(site)
 	for _, p := range s.chosen(site, now) {
 		problems = append(problems, p.problems(s.place(), now)...)
 	}
+	return unique(problems)
+}
+
+// siteProblems returns what is wrong with the set as a whole: files that can't be
+// used, names that nothing covers.
+func (s *set) siteProblems(site Site) []Problem {
+	problems := s.fileProblems()
 	if len(s.pairs) == 0 {
 		return problems
 	}
@@ -40,7 +47,7 @@ func (s *set) judge(site Site, now time.Time) []Problem {
 			problems = append(problems, s.uncovered(name))
 		}
 	}
-	return unique(problems)
+	return problems
 }
 
 // fileProblems returns the problems of files. Beside a pair that can be used they

@@ -49,7 +49,7 @@ type Status struct {
 	Key       string    // "ECDSA P-256", "RSA 2048"
 	SHA256    string    // fingerprint of the leaf, hexadecimal
 	Renew     time.Time // when gateway renews it by itself; zero: it does not
-	Problems  []Problem // with what is served
+	Problems  []Problem // with this certificate, and with the site's files as a whole
 
 	// Refused is why a replacement is not in use; empty when there is none.
 	Refused []Problem

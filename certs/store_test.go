@@ -158,6 +158,21 @@ func TestStore_StatusTellsWhatIsServed(t *testing.T) {
 	}
 }
 
+func TestStore_StatusNamesWhatTheSiteLacks(t *testing.T) {
+	ca := pkiRoot(t, "Root")
+	site := pkiSite("api.example.com", pkiInstall(t, ca.issue(t, nil, []string{"api.example.com"}), ca.cert))
+	site.Aliases = []string{"www.example.com"}
+	pkiWrite(t, site.Files[0], map[string]string{"old.key": pkiKeyPEM(t, pkiECDSA(t))})
+	store := pkiStore(t, slog.New(slog.DiscardHandler))
+	if err := store.Apply(t.Context(), []Site{site}); err != nil {
+		t.Fatal(err)
+	}
+	told := joined(store.Status()[0].Problems, Warning).Error()
+	if !strings.Contains(told, "does not cover www.example.com") || !strings.Contains(told, "old.key: fits no certificate") {
+		t.Error(told)
+	}
+}
+
 func TestStore_AppliesAllOrNothingAndTellsEveryFault(t *testing.T) {
 	ca := pkiRoot(t, "Root")
 	good := pkiSite("good.example.com", pkiInstall(t, ca.issue(t, nil, []string{"good.example.com"})))
