@@ -387,6 +387,49 @@ func TestServe_CutsACallThatOutlastsTheGrace(t *testing.T) {
 	controlWantText(t, <-called, "gateway ended before its answer was complete")
 }
 
+func TestServe_IsNotHeldUpByACallerThatDoesNotRead(t *testing.T) {
+	s := NewServer(controlPath(t), slog.New(slog.DiscardHandler))
+	s.grace = 10 * time.Millisecond
+	written := make(chan struct{}, 1)
+	HandleStream(s, "flood", func(_ context.Context, _ struct{}, w io.Writer) error {
+		for {
+			if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+				return err
+			}
+			select {
+			case written <- struct{}{}:
+			default:
+			}
+		}
+	})
+	_, stop := controlServe(t, s)
+	conn, err := net.Dial("unix", s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "POST /v1/flood HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-written
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestClose_LeavesTheSocketOfTheNextServer(t *testing.T) {
+	first := controlEcho(controlPath(t))
+	_, stop := controlServe(t, first)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := controlServe(t, controlEcho(first.path))
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := c.Call(t.Context(), "echo", "x", nil); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestServe_RemovesItsSocketAndCanBeFollowedByAnother(t *testing.T) {
 	path := controlPath(t)
 	for range 3 {

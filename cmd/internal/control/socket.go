@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +34,8 @@ type socket struct {
 	path string
 	lock *os.File
 	made fs.FileInfo // of the socket's file, to remove no other one's
+	once sync.Once
+	err  error // of the first Close
 }
 
 // bind makes the socket. It takes the place of one that a dead process left,
@@ -54,24 +57,34 @@ func bind(path string) (_ *socket, err error) {
 	if err := sweep(path); err != nil {
 		return nil, err
 	}
-	if s.Listener, err = listen(path); err != nil {
-		return nil, fmt.Errorf("control socket %s: %w", path, err)
-	}
-	// Where listen could not set the mode beforehand, the folder and the check
-	// of the peer keep others out until here.
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, fmt.Errorf("control socket %s: %w", path, err)
-	}
-	if s.made, err = os.Lstat(path); err != nil {
+	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("control socket %s: %w", path, err)
 	}
 	return s, nil
 }
 
-// Close removes the socket, if it still is ours, and gives the lock up. The
-// lock's file stays: removing it would let two processes lock two files of the
-// same name.
+func (s *socket) open() (err error) {
+	if s.Listener, err = listen(s.path); err != nil {
+		return err
+	}
+	// Where listen could not set the mode beforehand, the folder and the check
+	// of the peer keep others out until here.
+	if err := os.Chmod(s.path, 0o600); err != nil {
+		return err
+	}
+	s.made, err = os.Lstat(s.path)
+	return err
+}
+
+// Close removes the socket, if it still is ours, and gives the lock up. Only the
+// first call does: later the path may belong to the next gateway. The lock's file
+// stays: removing it would let two processes lock two files of the same name.
 func (s *socket) Close() error {
+	s.once.Do(func() { s.err = s.close() })
+	return s.err
+}
+
+func (s *socket) close() error {
 	var err error
 	if now, statErr := os.Lstat(s.path); statErr == nil && s.made != nil && os.SameFile(now, s.made) {
 		err = os.Remove(s.path)
@@ -81,17 +94,14 @@ func (s *socket) Close() error {
 			err = errors.Join(err, closeErr)
 		}
 	}
-	if closeErr := s.lock.Close(); !errors.Is(closeErr, os.ErrClosed) {
-		err = errors.Join(err, closeErr)
-	}
-	return err
+	return errors.Join(err, s.lock.Close())
 }
 
 // makeFolder makes the socket's folder for its owner only, if it is absent, and
 // refuses one in which everybody may put another socket in place of ours.
 func makeFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("its folder can't be made: %w", err)
+		return fmt.Errorf("its folder can't be made: %w: run gateway as root, or write another [admin] socket", err)
 	}
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -108,7 +118,7 @@ func makeFolder(dir string) error {
 func lockFile(path string) (*os.File, error) {
 	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("control socket %s: its lock can't be opened: %w", path, err)
+		return nil, fmt.Errorf("control socket %s: its lock can't be opened: %w: run gateway as the user that did so before, or write another [admin] socket", path, err)
 	}
 	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {

@@ -75,7 +75,8 @@ func cut(s string, width int) string {
 
 // serviceUnit finds the systemd service in the text of /proc/PID/cgroup, lines
 // of "hierarchy:controllers:path" (cgroups(7)). Units of a user's own manager
-// are left out: `systemctl stop` does not reach them.
+// are left out, as `systemctl stop` does not reach them, and so are those that
+// only started the process for somebody else.
 func serviceUnit(cgroup string) string {
 	for line := range strings.Lines(cgroup) {
 		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
@@ -83,10 +84,14 @@ func serviceUnit(cgroup string) string {
 			continue
 		}
 		for part := range strings.SplitSeq(fields[2], "/") {
-			if strings.HasSuffix(part, ".service") && quoted(part) == part {
+			if strings.HasSuffix(part, ".service") && quoted(part) == part && !startsOthers(part) {
 				return part
 			}
 		}
 	}
 	return ""
+}
+
+func startsOthers(unit string) bool {
+	return unit == "cron.service" || unit == "crond.service" || unit == "atd.service"
 }

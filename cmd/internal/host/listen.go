@@ -5,13 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"syscall"
 )
 
 // String names the holder for a message: "pid 123 (user bob): ./server --flag".
 func (l Listener) String() string {
-	if l.PID == 0 {
-		return unseen(os.Geteuid())
+	switch l.PID {
+	case 0:
+		return unseen(os.Geteuid(), l.User)
+	case os.Getpid():
+		return "gateway itself"
 	}
 	s := fmt.Sprintf("pid %d", l.PID)
 	if l.User != "" {
@@ -24,23 +30,36 @@ func (l Listener) String() string {
 }
 
 // unseen names a process that the kernel does not show to us.
-func unseen(euid int) string {
-	if euid == 0 {
+func unseen(euid int, owner string) string {
+	switch {
+	case euid == 0:
 		return "something outside of gateway's sight (the kernel, or a process in another container)"
+	case owner == "":
+		return "a process of another user (run as root to see which)"
 	}
-	return "a process of another user (run as root to see which)"
+	return fmt.Sprintf("a process of user %s (run as root to see which)", owner)
 }
 
-// Stop is the command that frees the address, or "" when the process is not known.
+// Stop tells how to free the address, a command in most cases; "" when the
+// process is not known, or is this one.
 func (l Listener) Stop() string {
-	switch {
+	switch program := l.program(); {
+	case l.PID == 0 || l.PID == os.Getpid():
+		return ""
+	case l.PID == 1 && (program == "init" || program == "systemd"):
+		return "it is a systemd socket, `systemctl list-sockets` names its unit"
+	case program == "docker-proxy":
+		return "it is a container, `docker ps` names it"
 	case l.Unit != "":
 		// A service that is merely killed is often started again.
 		return "systemctl stop " + l.Unit
-	case l.PID != 0:
-		return fmt.Sprintf("kill %d", l.PID)
 	}
-	return ""
+	return fmt.Sprintf("kill %d", l.PID)
+}
+
+func (l Listener) program() string {
+	path, _, _ := strings.Cut(l.Command, " ")
+	return filepath.Base(path)
 }
 
 // InUseError is a listen error for an address that is taken.
@@ -81,6 +100,9 @@ func ListenError(ctx context.Context, network, address string, err error, instea
 
 func inUse(ctx context.Context, network, address string, err error, instead string) error {
 	holder, lookErr := Holder(ctx, network, address)
+	if errors.Is(lookErr, ErrNoHolder) && runtime.GOOS != "linux" && os.Geteuid() != 0 {
+		lookErr = nil // there, the sockets of other users are hidden too
+	}
 	if lookErr != nil {
 		// Why the holder is not known matters less than that the port is taken.
 		return fmt.Errorf("listen %s: already in use, but its holder was not found (%w): try again, or %s: %w", address, lookErr, instead, err)

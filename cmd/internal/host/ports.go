@@ -24,7 +24,7 @@ var ErrNoHolder = errors.New("no process holds it")
 type Listener struct {
 	Address string // as the kernel has it: "127.0.0.1:7879", "[::]:443", or a path for a unix socket
 	PID     int    // 0 when the process can't be seen: it belongs to another user, or to the kernel
-	User    string // name of the process's user, or its number if it has no name; "" when unknown
+	User    string // name of the socket's user, or its number if it has no name; "" when unknown
 	Command string // the command line, fit for a terminal: see printable; "" when unknown
 	Unit    string // the systemd service that runs it, "apache2.service"; "" when none does
 }
@@ -34,6 +34,9 @@ type Listener struct {
 // [net.Listen]. A listening socket is preferred, and the one that fits closest;
 // failing that, a connection that happens to use the port, because that too
 // keeps a listener out. The error wraps ErrNoHolder when nothing does.
+//
+// The processes of other users are seen by root only: without that right, the
+// Listener has no PID, and on macOS the error may be ErrNoHolder.
 //
 // It looks through the open files of every process that it may read, which
 // takes tens of milliseconds on a busy host: it is for messages, not for loops.
@@ -198,6 +201,7 @@ func describe(ctx context.Context, s psnet.ConnectionStat) Listener {
 		l.Address = net.JoinHostPort(s.Laddr.IP, strconv.FormatUint(uint64(s.Laddr.Port), 10))
 	}
 	if l.PID == 0 {
+		l.User = socketOwner(socketAddress(s))
 		return l
 	}
 	// The process may end while we look: what can't be read stays empty.
@@ -220,5 +224,5 @@ func owner(ctx context.Context, p *process.Process) string {
 	if err != nil || len(uids) == 0 {
 		return ""
 	}
-	return strconv.FormatUint(uint64(uids[0]), 10)
+	return userName(uids[0])
 }

@@ -164,7 +164,7 @@ func TestHolder_RefusesWhatIsNoAddress(t *testing.T) {
 	}
 }
 
-func TestHolder_AdmitsThatItCannotSeeAnotherUsersProcess(t *testing.T) {
+func TestHolder_NamesTheUserOfAProcessThatItCannotSee(t *testing.T) {
 	if os.Getuid() != 0 || runtime.GOOS != "linux" {
 		t.Skip("needs root, to become another user")
 	}
@@ -174,7 +174,7 @@ func TestHolder_AdmitsThatItCannotSeeAnotherUsersProcess(t *testing.T) {
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	out, err := cmd.CombinedOutput()
-	if want := "a process of another user (run as root to see which) <nil>\n"; err != nil || string(out) != want {
+	if want := "a process of user root (run as root to see which) <nil>\n"; err != nil || string(out) != want {
 		t.Errorf("got %q, %v, want %q", out, err, want)
 	}
 }
@@ -246,6 +246,15 @@ func TestListenError_NamesTheHolderAndTheWayOut(t *testing.T) {
 	var taken *InUseError
 	if !errors.As(err, &taken) || taken.Holder.PID != pid || !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("the cause is lost: %#v", err)
+	}
+}
+
+func TestListenError_KnowsGatewayItself(t *testing.T) {
+	address := portsListener(t, "tcp", "127.0.0.1:0").Addr().String()
+	_, cause := net.Listen("tcp", address)
+	err := ListenError(t.Context(), "tcp", address, cause, "write another")
+	if want := "listen " + address + ": already in use by gateway itself: write another"; err.Error() != want {
+		t.Errorf("got %q", err)
 	}
 }
 
@@ -333,12 +342,62 @@ func TestServiceUnit_IsTheOneThatSystemctlCanStop(t *testing.T) {
 	}
 }
 
+func TestUnseen_SaysWhatIsKnown(t *testing.T) {
+	for _, c := range []struct {
+		euid        int
+		owner, want string
+	}{
+		{0, "bob", "something outside of gateway's sight (the kernel, or a process in another container)"},
+		{1000, "", "a process of another user (run as root to see which)"},
+		{1000, "bob", "a process of user bob (run as root to see which)"},
+	} {
+		if got := unseen(c.euid, c.owner); got != c.want {
+			t.Errorf("%+v: got %q", c, got)
+		}
+	}
+}
+
+func TestSocketOwner_ReadsTheKernelsList(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs /proc/net/tcp")
+	}
+	for _, address := range []string{"127.0.0.1:0", "[::1]:0", ":0"} {
+		l := portsListener(t, "tcp", address)
+		at := netip.MustParseAddrPort(l.Addr().String())
+		if got := socketOwner(at); got != portsMe(t) {
+			t.Errorf("%s: got %q, want %q", at, got, portsMe(t))
+		}
+		if got := socketOwner(netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), at.Port())); got != "" {
+			t.Errorf("192.0.2.1: got %q", got)
+		}
+	}
+}
+
+func FuzzOwnerIn_NeverPanics(f *testing.F) {
+	f.Add("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"+
+		"   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 1 1 0 100 0 0 10 0\n", "127.0.0.1:8080")
+	f.Add("x x:y", "[::]:1")
+	f.Fuzz(func(t *testing.T, table, address string) {
+		at, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return
+		}
+		if _, found := ownerIn(table, at); found && !strings.Contains(table, "0A") {
+			t.Errorf("found %s in %q", at, table)
+		}
+	})
+}
+
 func TestStop_PrefersTheServiceManager(t *testing.T) {
 	for _, c := range []struct {
 		listener Listener
 		want     string
 	}{
 		{Listener{PID: 7}, "kill 7"},
+		{Listener{PID: 1, Command: "/sbin/init splash"}, "it is a systemd socket, `systemctl list-sockets` names its unit"},
+		{Listener{PID: 1, Command: "node app.js"}, "kill 1"},
+		{Listener{PID: 7, Unit: "docker.service", Command: "/usr/bin/docker-proxy -proto tcp"}, "it is a container, `docker ps` names it"},
+		{Listener{PID: os.Getpid()}, ""},
 		{Listener{PID: 7, Unit: "apache2.service"}, "systemctl stop apache2.service"},
 		{Listener{}, ""},
 	} {
