@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
 )
@@ -137,6 +138,19 @@ func TestConfig_IsTheSetupAsAFile(t *testing.T) {
 	if got.Backend[0].URL != "http://127.0.0.1:7878" || strings.Join(got.Backend[0].Command, "|") != "/opt/gate way|demo-backend|--listen|127.0.0.1:7878" {
 		t.Errorf("backend %+v", got.Backend[0])
 	}
+}
+
+func FuzzQuote_IsReadBackAsItWas(f *testing.F) {
+	f.Add("/home/b\"o\\b\x00\x7f\u0085\u2028é")
+	f.Fuzz(func(t *testing.T, s string) {
+		if !utf8.ValidString(s) {
+			t.Skip("TOML is UTF-8")
+		}
+		var got struct{ K string }
+		if _, err := toml.Decode("k = "+quote(s), &got); err != nil || got.K != s {
+			t.Errorf("%q came back as %q, %v", s, got.K, err)
+		}
+	})
 }
 
 func TestStateFolder_FollowsTheXDGSpecification(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -80,6 +81,18 @@ func (e *InUseError) Error() string {
 
 // Unwrap returns the error of net.Listen.
 func (e *InUseError) Unwrap() error { return e.Err }
+
+// Free tells whether the address can be listened on, by doing so for a moment;
+// the error is that of ListenError. It is for an address that another process,
+// such as a backend that is about to start, will listen on.
+func Free(ctx context.Context, network, address, instead string) error {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, network, address)
+	if err != nil {
+		return ListenError(ctx, network, address, err, instead)
+	}
+	return l.Close()
+}
 
 // ListenError explains to an admin why [net.Listen] refused an address: who
 // holds it, or which right is missing. The last argument tells how to get along

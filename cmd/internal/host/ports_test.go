@@ -173,7 +173,8 @@ func TestHolder_NamesTheUserOfAProcessThatItCannotSee(t *testing.T) {
 	cmd.Env = []string{portsRole + "=holder", "GORACE=atexit_sleep_ms=0"}
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	out, err := cmd.CombinedOutput()
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
 	if want := "a process of user root (run as root to see which) <nil>\n"; err != nil || string(out) != want {
 		t.Errorf("got %q, %v, want %q", out, err, want)
 	}
@@ -246,6 +247,20 @@ func TestListenError_NamesTheHolderAndTheWayOut(t *testing.T) {
 	var taken *InUseError
 	if !errors.As(err, &taken) || taken.Holder.PID != pid || !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("the cause is lost: %#v", err)
+	}
+}
+
+func TestFree_LeavesAFreeAddressFreeAndNamesAHolder(t *testing.T) {
+	l := portsListener(t, "tcp", "127.0.0.1:0")
+	var taken *InUseError
+	if err := Free(t.Context(), "tcp", l.Addr().String(), "choose another"); !errors.As(err, &taken) || taken.Holder.PID != os.Getpid() {
+		t.Errorf("taken: got %v", err)
+	}
+	_ = l.Close()
+	for range 2 {
+		if err := Free(t.Context(), "tcp", l.Addr().String(), "choose another"); err != nil {
+			t.Errorf("free: got %v", err)
+		}
 	}
 }
 
