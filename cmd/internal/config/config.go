@@ -77,3 +77,29 @@ func (c *Config) Proxy() proxy.Config {
 	}
 	return p
 }
+
+// Certs is the part of the file that the certificates need: the sites that
+// speak TLS, each with the addresses on which it does.
+func (c *Config) Certs() []certs.Site {
+	var sites []certs.Site
+	for _, site := range c.Sites {
+		if addresses := tlsAddresses(site.Listen); len(addresses) > 0 {
+			sites = append(sites, certs.Site{
+				Name: site.Name, Aliases: site.Aliases, Default: site.Default, Endpoints: addresses, Config: site.Config,
+			})
+		}
+	}
+	return sites
+}
+
+// tlsAddresses leaves out the addresses that are plain HTTP only. One that
+// can't be read stays in, since it may well be meant for TLS.
+func tlsAddresses(listen []string) []string {
+	var addresses []string
+	for _, address := range listen {
+		if endpoint, err := proxy.ParseEndpoint(address); err != nil || !endpoint.PlainOnly {
+			addresses = append(addresses, address)
+		}
+	}
+	return addresses
+}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -179,23 +178,4 @@ func (d *decoder) scalar(into reflect.Value, from any, path string) bool {
 	}
 	into.Set(fresh)
 	return true
-}
-
-// describe names what kind of value was found.
-func describe(value any) string {
-	switch v := value.(type) {
-	case string:
-		return "a text"
-	case bool:
-		return fmt.Sprint("the word ", v, " without quotes")
-	case int64:
-		return "a number"
-	case float64:
-		return "a number with a fraction"
-	case []any:
-		return "a list"
-	case map[string]any, []map[string]any:
-		return "a table"
-	}
-	return "a date"
 }

@@ -2,8 +2,10 @@ package config
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -47,15 +49,59 @@ func configGolden(t *testing.T, name, got string) {
 	}
 }
 
-func TestLoad_ReadsTheLeastThatServes(t *testing.T) {
-	config, err := Load("testdata/right/small.toml")
-	if err != nil {
-		t.Fatal(err)
+// A date fits no key of the schema, so every key must refuse one, in its line
+// and with nothing said about any other key.
+func TestLoad_RefusesAValueOfTheWrongKindForEveryKey(t *testing.T) {
+	eachKey(reflect.TypeFor[Config](), "", func(path string, f field) {
+		if _, isTable := tableOf(f.typ); isTable {
+			return
+		}
+		text := configHeaders(path) + f.key + " = 2026-01-01\n"
+		found := newFindings("config.toml", indexLines(text))
+		decodeText(text, "/", found)
+		problems := found.sorted()
+		if len(problems) != 1 || problems[0].Key != path || problems[0].Line != strings.Count(text, "\n") || problems[0].Instead == "" {
+			t.Errorf("%s: got %v", path, problems)
+		}
+	})
+}
+
+// Whatever is a time refuses a bare number, which the TOML library would read as nanoseconds.
+func TestLoad_RefusesABareNumberForEveryTime(t *testing.T) {
+	times := 0
+	eachKey(reflect.TypeFor[Config](), "", func(path string, f field) {
+		typ := f.typ
+		if typ.Kind() == reflect.Pointer {
+			typ = typ.Elem()
+		}
+		if kindOf(typ) != kindDuration {
+			return
+		}
+		times++
+		text := configHeaders(path) + f.key + " = 30\n"
+		found := newFindings("config.toml", indexLines(text))
+		decodeText(text, "/", found)
+		want := fmt.Sprintf("config.toml:%d: %s: 30 has no unit: write %s = \"30s\"", strings.Count(text, "\n"), path, f.key)
+		if got := found.sorted().Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+	if times < 10 {
+		t.Errorf("only %d times were found", times)
 	}
-	if got := config.Proxy().Sites[0].Name; got != "api.example.com" {
-		t.Errorf("the site is %q", got)
+}
+
+// configHeaders are the headers of the tables around a key of the schema.
+func configHeaders(path string) string {
+	text, at := "", ""
+	tables := strings.Split(path, ".")
+	for _, name := range tables[:len(tables)-1] {
+		at = joinPath(at, name)
+		if isList(at) {
+			text += "[[" + at + "]]\n"
+		} else {
+			text += "[" + at + "]\n"
+		}
 	}
-	if got := config.Log.Format; got != "combined" {
-		t.Errorf("without a key the default holds, got %q", got)
-	}
+	return text
 }

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-
-	"gateway/proxy"
 )
 
 // validate lets every room judge its part, then checks what none of them sees.
@@ -13,7 +11,7 @@ func (c *Config) validate(f *findings) {
 	c.settleReferences(f)
 	c.Proxy().Validate(f.below(""))
 	for i, site := range c.Sites {
-		if speaksTLS(site.Site) {
+		if len(site.Listen) == 0 || len(tlsAddresses(site.Listen)) > 0 {
 			site.Config.Validate(f.below(elementPath("site", i)))
 		}
 	}
@@ -43,18 +41,6 @@ func (f *findings) inLines(text string) string {
 		}
 		return line
 	})
-}
-
-// speaksTLS tells whether a site needs a certificate. An address that can't be
-// read counts, since it may well be meant for TLS.
-func speaksTLS(site proxy.Site) bool {
-	for _, address := range site.Listen {
-		endpoint, err := proxy.ParseEndpoint(address)
-		if err != nil || !endpoint.PlainOnly {
-			return true
-		}
-	}
-	return len(site.Listen) == 0
 }
 
 // settleReferences silences complaints about unknown backends when a backend's
