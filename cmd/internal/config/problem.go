@@ -91,6 +91,14 @@ func (f *findings) settle(path string) {
 // sorted returns what was found in the order of lines, each thing once, and nil
 // if nothing was found.
 func (f *findings) sorted() Problems {
-	slices.SortStableFunc(f.found, func(a, b Problem) int { return a.Line - b.Line })
-	return slices.Compact(f.found)
+	var once Problems
+	seen := map[Problem]bool{}
+	for _, p := range f.found {
+		if !seen[p] {
+			seen[p] = true
+			once = append(once, p)
+		}
+	}
+	slices.SortStableFunc(once, func(a, b Problem) int { return a.Line - b.Line })
+	return once
 }
