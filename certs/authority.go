@@ -104,6 +104,7 @@ func newAuthority(state string, now time.Time, save func(string, []byte, fs.File
 	if err != nil {
 		host = "this machine"
 	}
+	host = host[:min(len(host), 40)] // a common name has 64 characters at most (RFC 5280 appendix A)
 	template := &x509.Certificate{
 		Subject:               pkix.Name{Organization: []string{"gateway"}, CommonName: "gateway local CA on " + host},
 		NotBefore:             now.Add(-clockSkew),
