@@ -1,3 +1,39 @@
-.PHONY: build test
-build:
-	CGO_ENABLED=0 go build -trimpath -o bin/gateway ./cmd/gateway
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+PACKAGES   ?= ./...
+
+.PHONY: run build test tools format vet lint unit bench fuzz soak clean
+
+run: build ## build, and serve the demo: no root, no file, no network
+	bin/gateway demo
+
+build: ## build bin/gateway
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/gateway ./cmd/gateway
+
+test: tools format vet lint unit ## install what the tests need, then everything that must hold
+
+tools:
+	@.ci/tools
+
+format:
+	@unformatted="$$(gofmt -l cmd proxy certs health)"; \
+	if [ -n "$$unformatted" ]; then echo "gofmt: run gofmt -w on: $$unformatted"; exit 1; fi
+
+vet:
+	go vet ./...
+	GOOS=darwin go vet ./...
+
+lint:
+	go run $(STATICCHECK) ./...
+
+unit:
+	go test -race -timeout 20m $(PACKAGES)
+
+bench: ## the hot functions, with allocations
+	go test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+fuzz: ## every fuzz target for 30 seconds
+	@.ci/fuzz 30s
+
+clean:
+	rm -rf bin dist

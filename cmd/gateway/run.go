@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"gateway/cmd/internal/config"
+)
+
+func newRunCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "Serve what the file says, until SIGTERM or Ctrl-C",
+		Long: `run checks the file, binds every address, and then serves.
+
+If anything in the file is wrong, it says all of it at once, starts nothing, and
+ends with exit code 1. SIGTERM (or Ctrl-C) lets requests in flight finish; a
+second one ends at once. SIGUSR1 opens the log files anew.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			loaded, err := config.Load(configPath(cmd))
+			if err != nil {
+				return tellProblems(cmd.ErrOrStderr(), err)
+			}
+			return serveConfig(cmd.Context(), loaded, func() {})
+		},
+	}
+}
+
+// serveConfig opens everything the configuration needs and serves it until a
+// signal says to stop; ready is called once connections are accepted.
+func serveConfig(ctx context.Context, c *config.Config, ready func()) error {
+	g, err := newGeneration(c)
+	if err != nil {
+		return err
+	}
+	if err := g.open(ctx); err != nil {
+		return err
+	}
+	return runUntilSignal(ctx, g, ready)
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gateway/cmd/internal/host"
+	"gateway/proxy"
+)
+
+// open does all that can be refused before anything is served: log files,
+// certificates, then every address. What was opened is closed again if a later
+// step fails.
+func (g *generation) open(ctx context.Context) (err error) {
+	if err := g.errorLog.Open(); err != nil {
+		return fmt.Errorf("log.error: %w", err)
+	}
+	if err := g.access.Open(); err != nil {
+		return fmt.Errorf("log.access: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, g.access.Close())
+		}
+	}()
+	if err := g.store.Apply(ctx, certificateSites(g.config)); err != nil {
+		return err
+	}
+	if err := g.server.Bind(ctx, endpoints(g.config)); err != nil {
+		return explainBind(ctx, err)
+	}
+	return nil
+}
+
+// explainBind names the process that holds an address, and the way out.
+func explainBind(ctx context.Context, err error) error {
+	var refused *proxy.BindError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	endpoint, parseErr := proxy.ParseEndpoint(refused.Endpoint)
+	if parseErr != nil {
+		return err
+	}
+	return host.ListenError(ctx, endpoint.Network, endpoint.Address, refused.Err, "write another address in the site's listen")
+}
+
+// serve runs until ctx ends and everything has stopped, in this order: the
+// servers drain, then what they used ends.
+func (g *generation) serve(ctx context.Context, ready func()) error {
+	g.log.Info("serving", "addresses", strings.Join(g.addresses(), " "), "version", version)
+	ready()
+	return runLifetimes(ctx, []lifetime{
+		{"access log", g.access.Run},
+		{"certificates", g.store.Run},
+		{"servers", g.serveRequests},
+	})
+}
+
+func (g *generation) serveRequests(ctx context.Context) error {
+	defer g.handler.Close()
+	context.AfterFunc(ctx, func() {
+		g.log.Info("stopping: requests in flight may finish", "within", g.config.Timeouts.Drain, "websockets_within", g.config.Timeouts.Upgraded)
+	})
+	err := g.server.Serve(ctx)
+	g.log.Info("stopped")
+	return err
+}
+
+// addresses are what is served, as "https://127.0.0.1:7879".
+func (g *generation) addresses() []string {
+	var all []string
+	for written, bound := range g.server.Addrs() {
+		scheme := "https://"
+		if endpoint, err := proxy.ParseEndpoint(written); err == nil && endpoint.PlainOnly {
+			scheme = "http://"
+		}
+		all = append(all, scheme+bound.String())
+	}
+	slices.Sort(all)
+	return all
+}
