@@ -1,0 +1,82 @@
+package health
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// findProgram resolves the first word of a command as execvp(3) would after
+// changing to dir: with a slash it is a path, without one it is looked for on
+// the backend's own PATH.
+func findProgram(name, dir, path string, who account) (string, error) {
+	if strings.Contains(name, "/") {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(dir, name)
+		}
+		return name, executable(name, who)
+	}
+	for _, folder := range filepath.SplitList(path) {
+		candidate := filepath.Join(folder, name)
+		if filepath.IsAbs(candidate) && executable(candidate, who) == nil {
+			return candidate, nil
+		}
+	}
+	return "", fmt.Errorf("%q is in no folder of PATH (%s)", name, path)
+}
+
+func executable(path string, who account) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s does not exist", path)
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is not a file", path)
+	case !who.may(info, 1):
+		return fmt.Errorf("%s is not executable for user %s (mode %04o)", path, who.name, info.Mode().Perm())
+	}
+	return nil
+}
+
+// explainStart adds what an admin can do to an error of execve(2), which names
+// neither the interpreter that is missing nor the first line that is wrong.
+func explainStart(path string, err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOEXEC):
+		return fmt.Errorf("%w: the kernel knows no way to run it: a script needs a first line such as #!/bin/sh", err)
+	case errors.Is(err, fs.ErrNotExist):
+		if first := firstLine(path); strings.HasPrefix(first, "#!") {
+			return fmt.Errorf("%w: the interpreter of its first line %q is missing%s", err, strings.TrimSpace(first), windowsEnding(first))
+		}
+	case errors.Is(err, syscall.ETXTBSY):
+		return fmt.Errorf("%w: it is being written: replace a running program by rename, not by writing into it", err)
+	}
+	return err
+}
+
+func windowsEnding(line string) string {
+	if strings.HasSuffix(line, "\r") {
+		return ": the file has Windows line endings; convert it with sed -i 's/\\r$//'"
+	}
+	return ""
+}
+
+func firstLine(path string) string {
+	file, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	line, err := bufio.NewReaderSize(file, 256).ReadSlice('\n')
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(string(line), "\n")
+}

@@ -1,0 +1,335 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+)
+
+// starter is what the loop needs of the machine.
+type starter interface {
+	find(ctx context.Context) (running, error)  // nil: none runs
+	start(ctx context.Context) (running, error) // *takenError: somebody else serves the address
+	forget()                                    // the process is gone
+}
+
+// request is something asked for by hand.
+type request struct {
+	in      Input
+	drain   func(context.Context) error
+	settled func(*loop, request) (bool, error) // is it done, and how
+	answer  chan error                         // holds one
+	starts  int                                // of the loop when it was asked
+}
+
+// loop is one run of a Monitor. All fields are its goroutine's own; what is
+// done elsewhere comes back through posts.
+type loop struct {
+	*Monitor
+	machine starter
+	probe   prober
+	posts   chan func()
+	work    context.Context // of all that the loop started; outlives ctx of run until the backend is stopped
+	group   sync.WaitGroup
+
+	state      State
+	proc       running
+	adopted    bool
+	starts     int
+	taken      *takenError
+	lastExit   *Exit
+	lastProbe  *ProbeStatus
+	lastCause  string
+	probeRound int // tells the answer of the latest probe from older ones
+	stopProbe  context.CancelFunc
+	drain      func(context.Context) error
+	waiting    []request
+}
+
+func newLoop(m *Monitor, h *host) *loop {
+	probe, err := newProber(m.options.Config.Probe, m.at, h.probeCommand)
+	if err != nil { // New has tried it
+		probe = func(context.Context, bool) Result { return Result{Err: err} }
+	}
+	return &loop{Monitor: m, machine: h, probe: probe, posts: make(chan func()), stopProbe: func() {}}
+}
+
+// run is the loop. When ctx ends it goes on until the backend is stopped.
+func (l *loop) run(ctx context.Context) error {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	l.work = work
+	defer l.group.Wait()
+	defer cancel()
+	l.begin()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		timer.Reset(l.untilWake())
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+			l.step(Ticked{})
+		case post := <-l.posts:
+			post()
+		case <-l.nudges:
+			l.step(Nudged{})
+		case r := <-l.asked:
+			l.accept(r)
+		}
+	}
+	if l.released.Load() {
+		return nil
+	}
+	return l.shutDown(timer)
+}
+
+const never = 24 * time.Hour
+
+func (l *loop) untilWake() time.Duration {
+	wake := l.state.Wake(l.timing)
+	if wake.IsZero() {
+		return never
+	}
+	return time.Until(wake)
+}
+
+// unkillable is how long, past the stop grace, a process that survives KILL is
+// waited for.
+const unkillable = 10 * time.Second
+
+func (l *loop) shutDown(timer *time.Timer) error {
+	if !l.timing.Supervised || l.state.Foreign {
+		return nil
+	}
+	l.drain = nil // the servers have drained before
+	l.step(EndAsked{})
+	giveUp := time.NewTimer(l.timing.StopGrace + unkillable)
+	defer giveUp.Stop()
+	for l.state.Phase != Stopped {
+		timer.Reset(l.untilWake())
+		select {
+		case <-timer.C:
+			l.step(Ticked{})
+		case post := <-l.posts:
+			post()
+		case <-giveUp.C:
+			return fmt.Errorf("backend %q: process %d could not be ended", l.options.Name, l.pid())
+		}
+	}
+	return nil
+}
+
+func (l *loop) pid() int {
+	if l.proc == nil {
+		return 0
+	}
+	return l.proc.pid()
+}
+
+// begin looks for a process of an earlier gateway before anything is started.
+func (l *loop) begin() {
+	_, incident := l.options.Ledger.Current(l.options.Name)
+	if !l.timing.Supervised {
+		l.step(Began{Incident: incident})
+		return
+	}
+	found, err := l.machine.find(l.work)
+	if err != nil {
+		l.options.Log.Warn("looking for a backend that runs already", "error", err)
+	}
+	if found != nil {
+		l.adopted = true
+		l.options.Log.Info("adopted the running backend", "pid", found.pid())
+		l.watch(found)
+	}
+	l.step(Began{Adopted: found != nil, Incident: incident})
+}
+
+// step asks State.Next and does what it says. The proxy is told first: what
+// comes after may take a while.
+func (l *loop) step(in Input) {
+	before := l.state
+	var acts []Act
+	l.state, acts = l.state.Next(l.timing, in, time.Now(), rand.Float64())
+	if before.Phase != l.state.Phase {
+		l.options.Log.Info("the backend is "+l.state.Phase.String(), "was", before.Phase.String(), "pid", l.pid())
+	}
+	l.publish()
+	for _, act := range acts {
+		l.perform(act)
+	}
+	l.publishStatus()
+	l.answer()
+}
+
+func (l *loop) publish() {
+	next, last := l.state.availability(l.timing), l.availability.Load()
+	if next.same(*last) {
+		return
+	}
+	changed := make(chan struct{})
+	was := l.changed
+	next.Changed, l.changed = changed, changed
+	l.availability.Store(&next)
+	close(was)
+}
+
+func (l *loop) perform(act Act) {
+	switch act.Kind {
+	case Spawn:
+		l.spawn()
+	case Ask:
+		l.startProbe(act.Eager)
+	case Drain:
+		l.startDrain()
+	case Terminate:
+		l.options.Log.Info("ending the backend's process", "pid", l.pid(), "why", act.Cause)
+		l.proc.terminate(act.Cause)
+	case Kill:
+		l.options.Log.Warn("the backend's process did not end in time, and is killed", "pid", l.pid())
+		l.proc.kill()
+	case Open:
+		l.open(act.Cause)
+	case Close:
+		l.close()
+	}
+}
+
+// background runs f beside the loop; what f returns is run in the loop, unless
+// the loop has ended.
+func (l *loop) background(f func() (post func())) {
+	l.group.Go(func() {
+		post := f()
+		select {
+		case l.posts <- post:
+		case <-l.work.Done():
+		}
+	})
+}
+
+func (l *loop) spawn() {
+	l.stopProbe()
+	l.background(func() func() {
+		proc, err := l.machine.start(l.work)
+		return func() { l.started(proc, err) }
+	})
+}
+
+func (l *loop) started(proc running, err error) {
+	l.taken = nil
+	if errors.As(err, &l.taken) {
+		l.options.Log.Warn(err.Error())
+		l.step(Taken{})
+		return
+	}
+	if err != nil {
+		l.step(SpawnFailed{Err: err})
+		return
+	}
+	l.starts++
+	l.adopted = false
+	l.options.Log.Info("started the backend", "pid", proc.pid(), "command", commandLine(l.options.Config.Command))
+	if l.state.Incident {
+		l.options.Ledger.restarted(l.options.Name)
+	}
+	l.watch(proc)
+	l.step(Spawned{})
+}
+
+func (l *loop) watch(proc running) {
+	l.proc = proc
+	l.background(func() func() {
+		exit, err := proc.wait(l.work)
+		return func() { l.exited(exit, err) }
+	})
+}
+
+func (l *loop) exited(exit Exit, err error) {
+	if err != nil && l.work.Err() == nil {
+		l.options.Log.Error("watching the backend's process", "error", err)
+	}
+	l.lastExit = &exit
+	l.options.Log.Log(l.work, exitLevel(exit), "the backend's process is gone", "pid", l.pid(), "how", exit.String())
+	l.proc = nil
+	l.stopProbe()
+	l.machine.forget()
+	l.step(Exited{Exit: exit})
+}
+
+func (l *loop) startProbe(eager bool) {
+	l.stopProbe()
+	l.probeRound++
+	round := l.probeRound
+	ctx, cancel := context.WithCancel(l.work)
+	l.stopProbe = cancel
+	l.background(func() func() {
+		defer cancel()
+		result := l.probe(ctx, eager)
+		return func() { l.probed(round, result) }
+	})
+}
+
+func (l *loop) probed(round int, r Result) {
+	if round != l.probeRound {
+		return // a newer one is under way
+	}
+	l.lastProbe = &ProbeStatus{At: time.Now(), Good: r.Err == nil, Took: r.Took.Round(10 * time.Microsecond).String()}
+	if r.Err != nil {
+		l.lastProbe.Error = r.Err.Error()
+	}
+	l.step(Probed{Result: r})
+}
+
+func (l *loop) startDrain() {
+	drain := l.drain
+	l.background(func() func() {
+		var err error
+		if drain != nil {
+			err = drain(l.work)
+		}
+		return func() {
+			if err != nil {
+				l.options.Log.Warn("some requests did not finish before the backend is ended", "error", err)
+			}
+			l.step(Drained{})
+		}
+	})
+}
+
+func (l *loop) accept(r request) {
+	if err := l.refusal(r); err != nil {
+		r.answer <- err
+		return
+	}
+	r.starts = l.starts
+	if r.drain != nil {
+		l.drain = r.drain
+	}
+	l.waiting = append(l.waiting, r)
+	l.step(r.in)
+}
+
+func (l *loop) refusal(r request) error {
+	if !l.timing.Supervised {
+		return fmt.Errorf("backend %q has no command: gateway watches it and does not start or stop it", l.options.Name)
+	}
+	if _, end := r.in.(EndAsked); end && l.state.Foreign && l.taken != nil {
+		return fmt.Errorf("backend %q: %w", l.options.Name, l.taken)
+	}
+	return nil
+}
+
+// answer tells those who asked for something that is now settled.
+func (l *loop) answer() {
+	l.waiting = slices.DeleteFunc(l.waiting, func(r request) bool {
+		settled, err := r.settled(l, r)
+		if settled {
+			r.answer <- err
+		}
+		return settled
+	})
+}

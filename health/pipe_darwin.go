@@ -1,0 +1,6 @@
+package health
+
+import "os"
+
+// growPipe: macOS sizes pipes by itself.
+func growPipe(*os.File) {}

@@ -1,0 +1,155 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// process is a backend that runs: our child, or one that an earlier gateway
+// started. It moves on when the backend puts itself into the background.
+type process struct {
+	log    *slog.Logger
+	mark   marker
+	stop   syscall.Signal
+	grace  time.Duration
+	moved  func(identity) // told when another process has become the backend
+	output func()         // takes the last of what was printed
+	oom    func(identity) bool
+
+	mu     sync.Mutex
+	root   identity
+	ending string // why gateway ended it; "" while it does not
+	killed bool   // with KILL
+}
+
+// pid is the number of the process that is the backend now.
+func (p *process) pid() int { return p.current().root.PID }
+
+func (p *process) current() tree {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return tree{root: p.root, mark: p.mark}
+}
+
+// terminate asks the process, and all that it started, to end.
+func (p *process) terminate(why string) {
+	p.mu.Lock()
+	p.ending = why
+	p.mu.Unlock()
+	ids := identities(p.current().members())
+	signalAll(ids, p.stop)
+	signalAll(ids, syscall.SIGCONT) // one that is stopped would never see the signal
+}
+
+// kill ends them.
+func (p *process) kill() {
+	p.mu.Lock()
+	p.killed = true
+	p.mu.Unlock()
+	signalAll(identities(p.current().members()), syscall.SIGKILL)
+}
+
+// wait blocks until the process, and all that it started, is gone, and tells
+// how it ended. When the process ended well and left others running that it
+// started, it went into the background: the one it left is waited for instead.
+func (p *process) wait(ctx context.Context) (Exit, error) {
+	for {
+		tree := p.current()
+		if err := awaitExit(ctx, tree.root); err != nil {
+			return Exit{}, err
+		}
+		exit := p.reap(tree.root)
+		if next, found := p.background(exit, tree); found {
+			p.move(next)
+			continue
+		}
+		err := p.bury(ctx, tree)
+		p.output()
+		return exit, err
+	}
+}
+
+// reap takes the exit status. Only a parent is given one: the process is our
+// child, or an orphan that the kernel gave us (prctl(2), PR_SET_CHILD_SUBREAPER).
+func (p *process) reap(root identity) Exit {
+	var status syscall.WaitStatus
+	now := time.Now()
+	exit := Exit{At: now, Code: -1, Unknown: true}
+	for {
+		_, err := syscall.Wait4(root.PID, &status, 0, nil)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err == nil {
+			exit = exitOf(status, now)
+		}
+		break
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	exit.ByGateway = p.ending
+	switch {
+	case p.ending != "" && p.killed:
+		exit.ByGateway = fmt.Sprintf("%s, and it did not end within %v of signal %s", p.ending, p.grace, signalName(p.stop))
+	case p.ending == "" && exit.Signal == syscall.SIGKILL:
+		exit.OOM = p.oom(root)
+	}
+	return exit
+}
+
+// background finds what a process that ended well left running.
+func (p *process) background(exit Exit, t tree) (identity, bool) {
+	p.mu.Lock()
+	ending := p.ending != ""
+	p.mu.Unlock()
+	if ending || exit.Unknown || exit.Code != 0 {
+		return identity{}, false
+	}
+	members := t.members()
+	if len(members) == 0 {
+		return identity{}, false
+	}
+	top, _ := topmost(members, members[0].pid)
+	return identities([]fact{top})[0], true
+}
+
+func (p *process) move(next identity) {
+	p.mu.Lock()
+	was := p.root
+	p.root = next
+	p.mu.Unlock()
+	p.log.Info("the backend went into the background, and is watched there", "was", was.PID, "pid", next.PID)
+	p.moved(next)
+}
+
+// bury sees to it that nothing of the tree is left: after an end that gateway
+// asked for the others have the rest of the grace, after any other they are
+// killed at once, for they hold the port.
+func (p *process) bury(ctx context.Context, t tree) error {
+	for p.endingKindly() {
+		left := identities(t.members())
+		if len(left) == 0 {
+			return nil
+		}
+		if err := awaitExit(ctx, left[0]); err != nil {
+			return err
+		}
+	}
+	if !killAll(ctx, t.members) && ctx.Err() == nil {
+		p.log.Error("some processes of the backend cannot be killed; look at them with ps, and at the disk that they wait for", "count", len(t.members()))
+	}
+	return ctx.Err()
+}
+
+func (p *process) endingKindly() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ending != "" && !p.killed
+}

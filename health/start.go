@@ -1,0 +1,252 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Holder is the process that listens at an address.
+type Holder struct {
+	PID     int    // 0: not known
+	User    string // "" when unknown
+	Command string // "" when unknown
+}
+
+func (h Holder) String() string {
+	if h.PID == 0 {
+		return "a process that gateway cannot see"
+	}
+	return fmt.Sprintf("process %d of user %s (%s)", h.PID, h.User, h.Command)
+}
+
+// takenError: a process that is not ours serves the backend's address.
+type takenError struct {
+	address string
+	holder  Holder
+}
+
+func (e *takenError) Error() string {
+	return fmt.Sprintf("%s is served by %v, which gateway did not start: it is watched, and no second copy is started; stop it, and gateway starts its own", e.address, e.holder)
+}
+
+// host starts and finds the processes of one backend on this machine.
+type host struct {
+	cfg      Config
+	name     string
+	instance string
+	at       target
+	places   places
+	output   *output
+	holder   func(ctx context.Context, network, address string) (Holder, error)
+	log      *slog.Logger
+}
+
+// running is a backend's process as the monitor sees it.
+type running interface {
+	pid() int
+	wait(ctx context.Context) (Exit, error)
+	terminate(why string)
+	kill()
+}
+
+// find returns the process that an earlier gateway started and that still
+// runs, or nil.
+func (h *host) find(ctx context.Context) (running, error) {
+	known, err := h.places.load()
+	if err != nil {
+		h.log.Warn("the record of the backend's process cannot be read; it is looked for by its environment", "error", err)
+	}
+	mark, ok := parseMarker(known.Marker)
+	if ok && known.Process.lives() {
+		if !slices.Equal(known.Command, h.cfg.Command) {
+			h.log.Warn("the backend still runs the command of the former configuration; gateway backend restart starts the new one")
+		}
+		return h.process(known.Process, mark), nil
+	}
+	return h.findMarked(ctx)
+}
+
+// findMarked finds, without a record, the backend that serves the address.
+func (h *host) findMarked(ctx context.Context) (running, error) {
+	members := marked(h.prefix())
+	if len(members) == 0 || !h.at.served(ctx) {
+		return nil, nil
+	}
+	from := members[0].pid
+	if holder, err := h.whoHolds(ctx); err == nil {
+		from = holder.PID
+	}
+	top, found := topmost(members, from)
+	mark, ok := parseMarker(markerOf(top.pid))
+	if !found || !ok {
+		return nil, nil
+	}
+	root := identities([]fact{top})[0]
+	h.remember(root, mark)
+	return h.process(root, mark), nil
+}
+
+func (h *host) prefix() string { return marker{name: h.name, instance: h.instance}.prefix() }
+
+var errNoHolder = errors.New("the holder of the address is not known")
+
+func (h *host) whoHolds(ctx context.Context) (Holder, error) {
+	if h.holder == nil {
+		return Holder{}, errNoHolder
+	}
+	holder, err := h.holder(ctx, h.at.network, h.at.address)
+	if err == nil && holder.PID == 0 {
+		err = errNoHolder
+	}
+	return holder, err
+}
+
+// start starts the backend, after what is left of former starts is gone. It
+// returns a *takenError when somebody else serves the address.
+func (h *host) start(ctx context.Context) (running, error) {
+	if err := h.clear(ctx); err != nil {
+		return nil, err
+	}
+	mark := newMarker(h.name, h.instance)
+	cmd, err := h.command(mark)
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := h.output.child()
+	if err != nil {
+		return nil, err
+	}
+	defer stdout.Close()
+	cmd.Stdout, cmd.Stderr = stdout, stdout
+	if err := cmd.Start(); err != nil {
+		return nil, explainStart(cmd.Path, err)
+	}
+	root, err := identify(cmd.Process.Pid)
+	if err != nil {
+		return nil, fmt.Errorf("the process ended before it could be looked at: %w", errors.Join(err, cmd.Wait()))
+	}
+	// From here process.wait reaps it, which serves adopted ones as well.
+	if err := cmd.Process.Release(); err != nil {
+		h.log.Debug("releasing the process", "error", err)
+	}
+	adjustOOM(root.PID, h.cfg.OOMScore, h.log)
+	h.remember(root, mark)
+	return h.process(root, mark), nil
+}
+
+// clear ends strays of former starts of ours, and refuses a taken address.
+func (h *host) clear(ctx context.Context) error {
+	strays := func() []fact { return marked(h.prefix()) }
+	if left := strays(); len(left) > 0 {
+		h.log.Warn("processes of a former start of the backend are left, and are killed", "pids", pids(left))
+		killAll(ctx, strays)
+	}
+	if !h.at.served(ctx) {
+		return nil
+	}
+	holder, err := h.whoHolds(ctx)
+	if err != nil {
+		h.log.Debug("looking for the holder of the backend's address", "error", err)
+	}
+	return &takenError{address: h.at.address, holder: holder}
+}
+
+func pids(of []fact) []int {
+	var list []int
+	for _, f := range of {
+		list = append(list, f.pid)
+	}
+	return list
+}
+
+// command prepares the backend's process: own session and group, own user,
+// nothing of gateway's environment, no shell.
+func (h *host) command(mark marker) (*exec.Cmd, error) {
+	var problems []error
+	h.cfg.Validate(func(key, wrong, instead string) {
+		problems = append(problems, fmt.Errorf("%s: %s: %s", key, wrong, instead))
+	})
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	cmd, err := prepare(h.cfg, h.cfg.Command)
+	if err != nil {
+		return nil, err
+	}
+	cmd.Env = append(cmd.Env, markerName+"="+mark.String())
+	return limited(cmd, h.cfg.Rlimit)
+}
+
+// prepare makes a command of the backend's user, folder and environment.
+func prepare(cfg Config, argv []string) (*exec.Cmd, error) {
+	who, err := lookupAccount(cfg.User)
+	if err != nil {
+		return nil, err
+	}
+	env, err := cfg.environment(who)
+	if err != nil {
+		return nil, err
+	}
+	path, err := findProgram(argv[0], cfg.dir(who), lookup(env, "PATH"), who)
+	if err != nil {
+		return nil, err
+	}
+	return &exec.Cmd{
+		Path: path, Args: argv, Env: env, Dir: cfg.dir(who),
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Credential: who.credential()},
+	}, nil
+}
+
+// probeCommand makes the process of a command probe.
+func (h *host) probeCommand(ctx context.Context, argv []string) (*exec.Cmd, error) {
+	cmd, err := prepare(h.cfg, argv)
+	if err != nil {
+		return nil, err
+	}
+	// exec.CommandContext is what gives a command its context; the path is
+	// already resolved, so it looks nothing up.
+	bound := exec.CommandContext(ctx, cmd.Path)
+	bound.Args, bound.Env, bound.Dir, bound.SysProcAttr = cmd.Args, cmd.Env, cmd.Dir, cmd.SysProcAttr
+	return bound, nil
+}
+
+func (h *host) process(root identity, mark marker) *process {
+	stop, err := signalNumber(h.cfg.stopSignal())
+	if err != nil {
+		stop = syscall.SIGTERM // validated before; an adopted process may come with a newer file
+	}
+	return &process{
+		log: h.log, mark: mark, stop: stop, grace: h.cfg.stopGrace(), root: root,
+		moved:  func(next identity) { h.remember(next, mark) },
+		output: h.output.flush,
+		oom:    oomKilled,
+	}
+}
+
+// remember writes the record. Without it the backend runs as well, and the
+// next gateway looks for it by its environment.
+func (h *host) remember(root identity, mark marker) {
+	err := h.places.save(record{Process: root, Marker: mark.String(), Command: h.cfg.Command, Started: time.Now()})
+	if err != nil {
+		h.log.Warn("the record of the backend's process cannot be written; after a crash of gateway the process is looked for by its environment",
+			"file", h.places.record(), "error", err)
+	}
+}
+
+// forget removes the record of a process that is gone.
+func (h *host) forget() {
+	if err := h.places.forget(); err != nil {
+		h.log.Warn("the record of the backend's process cannot be removed", "file", h.places.record(), "error", err)
+	}
+}
+
+// commandLine is how a command is shown; it may hold secrets only if the file
+// wrote them there, where ps shows them as well.
+func commandLine(argv []string) string { return strings.Join(argv, " ") }
