@@ -138,7 +138,7 @@ func roleConfig(t testing.TB, role, address, dir string, env ...string) Config {
 	return Config{
 		Command:   []string{os.Args[0], "-test.run=^$"},
 		Dir:       dir,
-		Env:       append([]string{"HEALTH_ROLE=" + role, "HEALTH_ADDR=" + address, "HEALTH_DIR=" + dir}, env...),
+		Env:       append([]string{"GORACE=atexit_sleep_ms=0", "HEALTH_ROLE=" + role, "HEALTH_ADDR=" + address, "HEALTH_DIR=" + dir}, env...),
 		StopGrace: 5 * time.Second,
 		Probe:     Probe{Path: "/", Every: 50 * time.Millisecond, Fast: 20 * time.Millisecond},
 	}
@@ -198,7 +198,7 @@ func limit(t testing.TB) context.Context {
 func (m *monitored) waitUp(t testing.TB) {
 	t.Helper()
 	if err := m.Wait(limit(t)); err != nil {
-		t.Fatalf("not up: %v; it printed:\n%s", err, m.Logs(0))
+		t.Fatalf("not up: %v; last probe %+v; it printed:\n%s", err, m.Status().LastProbe, m.Logs(0))
 	}
 }
 

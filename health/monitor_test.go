@@ -7,8 +7,6 @@ import (
 	"testing"
 )
 
-func playGateway() {}
-
 func TestMonitor_StartsTheBackendAndEndsItWithItself(t *testing.T) {
 	m := monitor(t, "serve", nil)
 	m.waitUp(t)

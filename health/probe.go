@@ -20,6 +20,7 @@ import (
 type Result struct {
 	Err      error         // nil: good
 	Answered bool          // with Err: the backend did answer, but not what is good
+	Away     bool          // with Err: nothing listens at its address
 	Took     time.Duration // from the probe's start to its end
 }
 
@@ -42,17 +43,20 @@ func newProber(p Probe, at target, command func(context.Context, []string) (*exe
 	}
 	return func(ctx context.Context, eager bool) Result {
 		start := time.Now()
-		ctx, cancel := context.WithTimeout(ctx, p.timeout())
-		defer cancel()
+		bounded := func(ask func(context.Context) error) error {
+			ctx, cancel := context.WithTimeout(ctx, p.timeout())
+			defer cancel()
+			return ask(ctx)
+		}
 		var err error
 		if eager {
-			err = at.await(ctx)
+			err = bounded(at.await)
 		}
-		if err == nil {
-			err = check(ctx)
+		if err == nil { // with all its time, however long the knocking took
+			err = bounded(check)
 		}
 		var answer *answerError
-		return Result{Err: inWords(err, p.timeout()), Answered: errors.As(err, &answer), Took: time.Since(start)}
+		return Result{Err: inWords(err, p.timeout()), Answered: errors.As(err, &answer), Away: away(err), Took: time.Since(start)}
 	}, nil
 }
 
@@ -72,16 +76,24 @@ func newCheck(p Probe, at target, command func(context.Context, []string) (*exec
 	}, nil
 }
 
+// wordedError says an error in our own words, and is still that error.
+type wordedError struct {
+	text  string
+	cause error
+}
+
+func (e *wordedError) Error() string { return e.text }
+func (e *wordedError) Unwrap() error { return e.cause }
+
 // inWords shortens the two errors that an admin meets most.
 func inWords(err error, limit time.Duration) error {
-	var timeout net.Error
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("no answer within %v: %w", limit, context.DeadlineExceeded)
+	case timedOut(err):
+		return &wordedError{fmt.Sprintf("no answer within %v", limit), err}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("connection refused, nothing listens: %w", syscall.ECONNREFUSED)
+		return &wordedError{"connection refused, nothing listens", err}
 	}
 	return err
 }

@@ -51,6 +51,9 @@ func (n *transition) bad(r Result) {
 	n.NextProbe = n.now.Add(n.pace(r))
 	switch {
 	case n.Phase == Starting && n.Process:
+		if r.Away {
+			n.NextProbe = n.now // an eager probe has paced itself
+		}
 		n.stillStarting(r)
 	case n.Bad < n.Fall:
 	case !n.Process:

@@ -64,22 +64,33 @@ func (t target) served(ctx context.Context) bool {
 // the backend is delayed by half of this on average.
 const knockInterval = 10 * time.Millisecond
 
-// await knocks until something listens at the address or ctx ends.
+// await knocks until something listens at the address or ctx ends. Then it
+// returns what the last whole knock met, which says more than that time is up.
 func (t target) await(ctx context.Context) error {
+	var last error
 	for {
 		conn, err := t.dial(ctx)
 		if err == nil {
 			return conn.Close()
 		}
-		if !away(err) {
-			return err
+		// The dialer knows that time is up a moment before ctx does.
+		if last == nil || !timedOut(err) {
+			last = err
+		}
+		if !away(last) {
+			return last
 		}
 		select {
 		case <-ctx.Done():
-			return err
+			return last
 		case <-time.After(knockInterval):
 		}
 	}
+}
+
+func timedOut(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // away tells that nothing listens: the port refuses or the socket file is missing.
