@@ -18,10 +18,27 @@ func (c *Config) validateFolders(f *findings) {
 	} else {
 		checkFolder(f, "state", c.State)
 	}
-	checkLogFile(f, "log.access", c.Log.Access)
-	checkLogFile(f, "log.error", c.Log.Error)
-	if c.Log.Access == c.Log.Error && c.Log.Access != "" && c.Log.Access != "-" {
-		f.addUnlessSettled("log.error", "is the file of log.access too", "write another file, or \"-\"")
+	c.validateLogs(f)
+}
+
+// validateLogs checks that each log has a file of its own, since whoever puts
+// one aside would take it from the other.
+func (c *Config) validateLogs(f *findings) {
+	keys, logs := []string{"log.access", "log.error"}, []string{c.Log.Access, c.Log.Error}
+	for i, backend := range c.Backends {
+		keys, logs = append(keys, elementPath("backend", i)+".log"), append(logs, backend.Log)
+	}
+	owner := map[string]string{}
+	for i, path := range logs {
+		if path == "" || path == "-" {
+			continue
+		}
+		if first, taken := owner[path]; taken {
+			f.addUnlessSettled(keys[i], fmt.Sprintf("is the file of line %d too", f.lines.nearest(first)), "write another file")
+			continue
+		}
+		owner[path] = keys[i]
+		checkLogFile(f, keys[i], path)
 	}
 }
 
@@ -43,9 +60,6 @@ func (c *Config) validateSocket(f *findings) {
 
 // checkLogFile reports a file that gateway could not append to or make.
 func checkLogFile(f *findings, key, path string) {
-	if path == "" || path == "-" {
-		return
-	}
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && info.IsDir():

@@ -172,8 +172,8 @@ func TestLoad_TellsAFolderThatTheUserMayNotWriteTo(t *testing.T) {
 }
 
 func TestLoad_RefusesOneFileForTwoLogs(t *testing.T) {
-	path := configWritten(t, `log.access = "a.log"`, `log.error = "a.log"`)
-	if got, want := configWrong(t, path), `2: log.error: is the file of log.access too: write another file, or "-"`; got != want {
+	path := configWritten(t, `log.access = "a.log"`, `log.error = "./a.log"`)
+	if got, want := configWrong(t, path), `2: log.error: is the file of line 1 too: write another file`; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

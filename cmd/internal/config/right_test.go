@@ -63,6 +63,13 @@ func TestLoad_ReadsEveryWayToWriteAValue(t *testing.T) {
 		"site.route.body, none": {site.Routes[1].Body == nil, true},
 		"backend.hold":          {api.HoldFor(), time.Duration(0)},
 		"backend.hold, none":    {c.Backends[1].HoldFor(), 20 * time.Second},
+		"backend.command":       {api.Command, []string{"/bin/sh", "-c", "exec sleep 1"}},
+		"backend.env":           {api.Env, []string{"MODE=prod", "EMPTY="}},
+		"backend.log":           {api.Log, filepath.Join(folder, "api.log")},
+		"backend.rlimit.nofile": {api.Rlimit.NoFile.String(), "65536"},
+		"backend.rlimit.core":   {api.Rlimit.Core.String(), "unlimited"},
+		"backend.probe.every":   {api.Probe.Every, time.Second},
+		"backend.probe.hang":    {*api.Probe.Hang, time.Duration(0)},
 		"backend.preserve_host": {api.PreservesHost(), false},
 	} {
 		if !reflect.DeepEqual(check[0], check[1]) {

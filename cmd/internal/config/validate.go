@@ -15,10 +15,22 @@ func (c *Config) validate(f *findings) {
 			site.Config.Validate(f.below(elementPath("site", i)))
 		}
 	}
+	c.validateSupervision(f)
 	if len(c.Backends) == 0 {
 		f.addUnlessSettled("backend", "there is none, so no request could be answered", "write a [[backend]] with name and url")
 	}
 	c.validateFolders(f)
+}
+
+// validateSupervision leaves out a backend of which it is not known whether it
+// has a command, and what its probe is: all its other keys hang on these.
+func (c *Config) validateSupervision(f *findings) {
+	for i, backend := range c.Backends {
+		table := elementPath("backend", i)
+		if !f.settled[table+".command"] && !f.settled[table+".probe"] && !f.settled[table+".probe.path"] {
+			backend.Config.Validate(f.below(table))
+		}
+	}
 }
 
 // below is how a room reports about its table: its keys are relative to that.
