@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,8 +26,9 @@ const (
 // bound is one endpoint that is listened on.
 type bound struct {
 	net.Listener
-	name      string // as the file writes it
+	name      string // Endpoint.String
 	plainOnly bool
+	retired   atomic.Bool // closed by ourselves
 }
 
 func listenTCP(ctx context.Context, network, address string) (net.Listener, error) {
@@ -36,37 +38,79 @@ func listenTCP(ctx context.Context, network, address string) (net.Listener, erro
 	return config.Listen(ctx, network, address)
 }
 
-// Bind opens all endpoints, as Site.Listen writes them, or none of them. An
-// endpoint that is named twice is opened once. The error wraps the system's, for
-// example syscall.EADDRINUSE or EACCES, and is a *BindError.
+// Bind opens all endpoints, written as in Site.Listen, or none of them. Those that
+// are open already stay as they are. While Serve runs, new ones are served at
+// once. The error is a *BindError for what could not be opened, and wraps the
+// system's reason, for example syscall.EADDRINUSE or syscall.EACCES.
 func (s *Server) Bind(ctx context.Context, endpoints []string) (err error) {
-	opened := map[string]*bound{}
-	defer func() {
-		if err != nil {
-			for _, l := range opened {
-				_ = l.Close()
-			}
-		}
-	}()
-	for _, name := range endpoints {
-		if opened[name] != nil {
-			continue
-		}
-		l, err := s.listen(ctx, name)
-		if err != nil {
-			return err
-		}
-		opened[name] = l
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return net.ErrClosed
 	}
-	for _, l := range opened {
-		s.listeners = append(s.listeners, l)
+	opened := map[string]*bound{}
+	defer func() {
+		if err != nil {
+			closeAll(opened)
+		}
+	}()
+	for _, written := range endpoints {
+		endpoint, err := ParseEndpoint(written)
+		if err != nil {
+			return &BindError{Endpoint: written, Err: err}
+		}
+		name := endpoint.String()
+		if s.listeners[name] != nil || opened[name] != nil {
+			continue
+		}
+		l, err := s.opts.Listen(ctx, endpoint.Network, endpoint.Address)
+		if err != nil {
+			return &BindError{Endpoint: written, Address: endpoint.Address, Err: err}
+		}
+		opened[name] = &bound{Listener: l, name: name, plainOnly: endpoint.PlainOnly}
+	}
+	s.add(opened)
+	return nil
+}
+
+// add takes listeners over; s.mu is held.
+func (s *Server) add(opened map[string]*bound) {
+	for name, l := range opened {
+		s.listeners[name] = l
+		if s.serving {
+			s.accepting.Go(func() { s.accept(l) })
+		}
+	}
+}
+
+// Unbind closes the listeners of all endpoints but those to keep. Connections
+// that came in by them go on until they end.
+func (s *Server) Unbind(keep []string) error {
+	kept := map[string]bool{}
+	for _, written := range keep {
+		endpoint, err := ParseEndpoint(written)
+		if err != nil {
+			return err
+		}
+		kept[endpoint.String()] = true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, l := range s.listeners {
+		if !kept[name] {
+			l.retired.Store(true)
+			_ = l.Close() // accept sees it
+			delete(s.listeners, name)
+		}
 	}
 	return nil
+}
+
+func closeAll(listeners map[string]*bound) {
+	for _, l := range listeners {
+		l.retired.Store(true)
+		_ = l.Close() // accept sees it
+	}
 }
 
 // BindError tells which endpoint could not be opened.
@@ -83,53 +127,57 @@ func (e *BindError) Error() string {
 // Unwrap gives the system's reason.
 func (e *BindError) Unwrap() error { return e.Err }
 
-func (s *Server) listen(ctx context.Context, name string) (*bound, error) {
-	endpoint, err := ParseEndpoint(name)
-	if err != nil {
-		return nil, &BindError{Endpoint: name, Err: err}
-	}
-	l, err := s.opts.Listen(ctx, endpoint.Network, endpoint.Address)
-	if err != nil {
-		return nil, &BindError{Endpoint: name, Address: endpoint.Address, Err: err}
-	}
-	return &bound{Listener: l, name: name, plainOnly: endpoint.PlainOnly}, nil
-}
-
-// Addrs tells where every endpoint is bound; with port 0 the system has chosen.
+// Addrs tells where each endpoint is bound, by Endpoint.String; with port 0 the
+// system has chosen.
 func (s *Server) Addrs() map[string]net.Addr {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	addrs := make(map[string]net.Addr, len(s.listeners))
-	for _, l := range s.listeners {
-		addrs[l.name] = l.Addr()
+	for name, l := range s.listeners {
+		addrs[name] = l.Addr()
 	}
 	return addrs
 }
 
-func (s *Server) closeListeners() {
+// startAccepting begins to serve what is bound.
+func (s *Server) startAccepting() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serving = !s.closed
+	for _, l := range s.listeners {
+		s.accepting.Go(func() { s.accept(l) })
+	}
+}
+
+// stopAccepting closes all listeners. Nothing can be bound any more.
+func (s *Server) stopAccepting() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	for _, l := range s.listeners {
-		_ = l.Close() // accept sees it
-	}
+	closeAll(s.listeners)
 }
 
 // accept takes connections from l until it is closed. An error that may pass is
 // told once an episode; it never ends the server.
-func (s *Server) accept(ctx context.Context, l *bound) error {
+func (s *Server) accept(l *bound) {
 	var backoff time.Duration
 	for {
 		raw, err := l.Accept()
 		switch {
+		case l.retired.Load():
+			if err == nil {
+				_ = raw.Close()
+			}
+			return
 		case errors.Is(err, net.ErrClosed):
-			return s.unlessClosed(l, err)
+			s.fail(fmt.Errorf("the listener of %q was closed from outside: %w", l.name, err))
+			return
 		case err != nil:
 			if backoff == 0 {
 				s.opts.Log.Error("can't accept connections; trying on", "endpoint", l.name, "error", err)
 			}
 			backoff = min(max(2*backoff, acceptBackoffFirst), acceptBackoffMost)
-			s.pause(ctx, backoff)
+			s.pause(backoff)
 			continue
 		case backoff > 0:
 			s.opts.Log.Info("accepting connections again", "endpoint", l.name)
@@ -139,22 +187,13 @@ func (s *Server) accept(ctx context.Context, l *bound) error {
 	}
 }
 
-func (s *Server) unlessClosed(l *bound, err error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil
-	}
-	return fmt.Errorf("the listener of %q was closed from outside: %w", l.name, err)
-}
-
-func (s *Server) pause(ctx context.Context, d time.Duration) {
+// pause waits for d, or for the server to stop.
+func (s *Server) pause(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-ctx.Done():
-	case <-s.killed:
+	case <-s.stopping.Done():
 	}
 }
 

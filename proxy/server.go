@@ -43,14 +43,19 @@ type Server struct {
 	running  atomic.Int64    // requests that the handler serves
 	requests context.Context // all requests' context
 	cancel   context.CancelCauseFunc
-	killed   chan struct{}
-	kill     sync.Once
+	alive    context.Context // ends when Close is called
+	kill     context.CancelCauseFunc
 	refusing rarely // of the log lines about refused connections
 	failing  rarely // about failed handshakes
 	cutting  rarely // about cut HTTP/2 connections
 
+	stopping context.Context // ends when Serve begins to stop
+	fail     context.CancelCauseFunc
+
+	accepting sync.WaitGroup
 	mu        sync.Mutex
-	listeners []*bound
+	listeners map[string]*bound
+	serving   bool
 	closed    bool
 }
 
@@ -59,7 +64,9 @@ func NewServer(opts Options) *Server {
 	if opts.Listen == nil {
 		opts.Listen = listenTCP
 	}
-	s := &Server{opts: opts, clients: newClients(opts.Limits), heads: newHandoff(), killed: make(chan struct{})}
+	s := &Server{opts: opts, clients: newClients(opts.Limits), heads: newHandoff(), listeners: map[string]*bound{}}
+	s.alive, s.kill = context.WithCancelCause(context.Background())
+	s.stopping, s.fail = context.WithCancelCause(s.alive)
 	s.requests, s.cancel = context.WithCancelCause(context.Background())
 	s.SetHandler(opts.Handler)
 	s.http1 = &http.Server{
@@ -85,27 +92,19 @@ func (s *Server) SetHandler(h http.Handler) { s.handler.Store(&h) }
 // returns nil after a clean stop, and an error if a listener failed for good or
 // requests had to be cut off. Bind must have been called.
 func (s *Server) Serve(ctx context.Context) error {
-	var accepting, serving sync.WaitGroup
-	failed := make(chan error, len(s.listeners))
+	defer context.AfterFunc(ctx, func() { s.fail(nil) })()
+	var serving sync.WaitGroup
 	serving.Go(func() { _ = s.http1.Serve(s.heads) }) // ends when heads is closed
-	for _, l := range s.listeners {
-		accepting.Go(func() {
-			if err := s.accept(ctx, l); err != nil {
-				failed <- err
-			}
-		})
-	}
-	var err error
-	select {
-	case <-ctx.Done():
-	case <-s.killed:
-	case err = <-failed:
-	}
-	s.closeListeners()
-	accepting.Wait()
-	err = errors.Join(err, s.stop())
+	s.startAccepting()
+	<-s.stopping.Done()
+	s.stopAccepting()
+	s.accepting.Wait()
+	err := s.stop()
 	_ = s.heads.Close()
 	serving.Wait()
+	if cause := context.Cause(s.stopping); !errors.Is(cause, context.Canceled) && !errors.Is(err, cause) {
+		err = errors.Join(cause, err)
+	}
 	return err
 }
 

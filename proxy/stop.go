@@ -33,15 +33,13 @@ var (
 // Timeouts.Upgraded; both clocks start now. What is left then is cut off. It
 // returns when no connection and no handler is left.
 func (s *Server) stop() error {
-	alive, cancel := s.untilKilled()
-	defer cancel()
 	s.draining.Store(true)
 	s.clients.drain()
 	s.http2.drain()
 
 	upgraded := make(chan error, 1)
-	go func() { upgraded <- s.endUpgraded(alive) }()
-	drained := s.within(alive, s.opts.Timeouts.Drain, errDrain, onlyUpgraded)
+	go func() { upgraded <- s.endUpgraded() }()
+	drained := s.within(s.alive, s.opts.Timeouts.Drain, errDrain, onlyUpgraded)
 	if errors.Is(drained, errDrain) {
 		s.cutOff()
 	}
@@ -66,8 +64,8 @@ func (s *Server) cutOff() {
 func onlyUpgraded(open, upgraded int) bool { return open == upgraded }
 
 // endUpgraded waits for upgraded connections to end by themselves, then closes them.
-func (s *Server) endUpgraded(alive context.Context) error {
-	err := s.within(alive, s.opts.Timeouts.Upgraded, errUpgraded, func(_, upgraded int) bool { return upgraded == 0 })
+func (s *Server) endUpgraded() error {
+	err := s.within(s.alive, s.opts.Timeouts.Upgraded, errUpgraded, func(_, upgraded int) bool { return upgraded == 0 })
 	if err != nil {
 		s.clients.closeAll(func(c *client) bool { return c.state == clientUpgraded })
 	}
@@ -93,23 +91,9 @@ func (s *Server) within(ctx context.Context, d time.Duration, cause error, enoug
 	return s.clients.wait(ctx, enough)
 }
 
-// untilKilled is a context that Close ends.
-func (s *Server) untilKilled() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	done := make(chan struct{})
-	go func() {
-		select {
-		case <-s.killed:
-			cancel(errKilled)
-		case <-done:
-		}
-	}()
-	return ctx, func() { close(done); cancel(nil) }
-}
-
 // Close ends everything at once: listeners are closed, connections cut off. Serve
 // returns soon after. Before Serve it gives up what Bind opened.
 func (s *Server) Close() {
-	s.kill.Do(func() { close(s.killed) })
-	s.closeListeners()
+	s.kill(errKilled)
+	s.stopAccepting()
 }
