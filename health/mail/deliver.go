@@ -51,6 +51,7 @@ func (o *Outbox) work(ctx context.Context) {
 			return
 		case <-o.changed:
 		case <-rescan.C:
+			o.spool.sweep(time.Now())
 			o.load(false)
 		}
 	}
@@ -136,6 +137,10 @@ func (o *Outbox) take(name string, now time.Time) (*letter, time.Duration) {
 // deliver tries one letter over one channel and keeps what came of it.
 func (o *Outbox) deliver(ctx context.Context, name string, l *letter) {
 	t, stored := o.open(name, l)
+	if t.channel == nil { // a reload has just taken it away
+		o.putBack(name, l)
+		return
+	}
 	if stored {
 		onDisk, err := o.spool.read(queueFolder, l.id)
 		if err != nil {
@@ -165,7 +170,10 @@ type try struct {
 func (o *Outbox) open(name string, l *letter) (t try, stored bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	t.channel, t.notice = o.lanes[name].channel, l.notice
+	if lane := o.lanes[name]; lane != nil {
+		t.channel = lane.channel
+	}
+	t.notice = l.notice
 	if e := l.errandOf(name); e != nil {
 		t.targets = slices.Clone(e.pending)
 		t.remarks = remarks(o.opts.Lang, time.Since(l.raised), e.last, l.dropped)
@@ -191,11 +199,20 @@ func (o *Outbox) attempt(ctx context.Context, t try) Outcome {
 	return t.channel.Deliver(sending, t.notice, t.targets)
 }
 
-// putBack lets other workers and Drop have the letter again.
+// putBack lets other workers, Drop and orphans have the letter again.
 func (o *Outbox) putBack(name string, l *letter) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	l.errandFor(name).busy = false
+	o.reconsider()
+}
+
+// reconsider has Run compare workers and letters with the channels again.
+func (o *Outbox) reconsider() {
+	select {
+	case o.changed <- struct{}{}:
+	default:
+	}
 }
 
 // settle records an outcome in the letter and in the channel, writes it down, and
@@ -224,6 +241,7 @@ func (o *Outbox) record(name string, l *letter, outcome Outcome, now time.Time) 
 	o.fallBack(name, l, outcome)
 	lane := o.lanes[name]
 	if lane == nil {
+		o.reconsider()
 		return noChange, now
 	}
 	since = lane.failingFrom

@@ -22,6 +22,22 @@ func (o *Outbox) load(afresh bool) {
 		}
 	}
 	o.removeGone()
+	o.storeAgain()
+}
+
+// storeAgain writes down what the disk did not take before.
+func (o *Outbox) storeAgain() {
+	o.mu.Lock()
+	var unstored []*letter
+	for _, l := range o.letters {
+		if !l.stored && !l.gone {
+			unstored = append(unstored, l)
+		}
+	}
+	o.mu.Unlock()
+	for _, l := range unstored {
+		o.keep(l)
+	}
 }
 
 // forgetStored makes the folder decide: another process may have delivered in the
@@ -176,14 +192,19 @@ func (o *Outbox) bury(l, state *letter) {
 // discard removes a letter that is done with. If its file cannot be removed, the
 // letter is remembered, so that it is not delivered again, and tried later.
 func (o *Outbox) discard(l *letter) {
-	err := o.spool.remove(queueFolder, l.id)
+	o.mu.Lock()
+	stored, told := l.stored, l.stuck
+	o.mu.Unlock()
+	var err error
+	if stored {
+		err = o.spool.remove(queueFolder, l.id)
+	}
 	if err == nil {
 		o.forget(l)
 		return
 	}
 	o.mu.Lock()
-	told := l.gone
-	l.gone = true
+	l.gone, l.stuck = true, true
 	o.mu.Unlock()
 	if !told {
 		o.log.Error("the file of a delivered notice cannot be removed; after a restart it would be sent again", "error", err)

@@ -15,6 +15,7 @@ type letter struct {
 	dropped digest
 	stored  bool // the folder has it; the notice's body is read from there
 	gone    bool // delivered, buried or dropped; its file may still be there
+	stuck   bool // its file could not be removed, and that was told
 }
 
 // errand is what one channel has yet to do for a letter.

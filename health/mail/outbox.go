@@ -92,10 +92,7 @@ func (o *Outbox) SetChannels(channels ...Channel) {
 		l.nudge()
 	}
 	o.lanes = lanes
-	select {
-	case o.changed <- struct{}{}:
-	default:
-	}
+	o.reconsider()
 }
 
 // Put takes a notice. When it returns nil, the notice is on the disk and survives
