@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -66,7 +64,7 @@ func runDemo(cmd *cobra.Command, setup demo.Setup) error {
 		return tellProblems(cmd.ErrOrStderr(), err)
 	}
 	home, _ := os.UserHomeDir() // without one, whole paths are shown
-	return serveConfig(cmd.Context(), loaded, func() {
+	return serveConfig(cmd.Context(), path, loaded, func() {
 		_ = demo.Welcome(cmd.OutOrStdout(), demo.Info{
 			Listen: setup.Listen, Backend: setup.Backend, State: setup.State,
 			CA: certs.LocalRoot(setup.State), Config: path, Home: home,
@@ -94,9 +92,5 @@ func prepareDemo(setup *demo.Setup) (string, error) {
 // checkFree finds a taken backend port before the demo starts: its own backend
 // could not serve, and somebody else's would be shown as the demo's.
 func checkFree(cmd *cobra.Command, address string) error {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return host.ListenError(cmd.Context(), "tcp", address, err, "choose another port with --backend 127.0.0.1:7900")
-	}
-	return errors.Join(l.Close())
+	return host.Free(cmd.Context(), "tcp", address, "choose another port with --backend 127.0.0.1:7900")
 }

@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"time"
 
 	"gateway/certs"
 	"gateway/cmd/internal/config"
+	"gateway/cmd/internal/control"
 	"gateway/proxy"
 )
 
@@ -19,18 +21,25 @@ type generation struct {
 	store    *certs.Store
 	handler  *proxy.Handler
 	server   *proxy.Server
+	backends *backends
+	control  *control.Server
+	path     string // of the file
+	started  time.Time
 }
 
-func newGeneration(c *config.Config) (*generation, error) {
+func newGeneration(path string, c *config.Config) (*generation, error) {
 	errorLog, err := proxy.NewErrorLog(c.Log)
 	if err != nil {
 		return nil, fmt.Errorf("log.error: %w", err)
 	}
-	g := &generation{config: c, errorLog: errorLog, log: errorLog.Logger()}
+	g := &generation{config: c, errorLog: errorLog, log: errorLog.Logger(), path: path, started: time.Now()}
 	if g.access, err = proxy.NewAccessLog(c.Log, g.log); err != nil {
 		return nil, fmt.Errorf("log.access: %w", err)
 	}
-	if g.handler, err = proxy.NewHandler(c.Proxy(), proxy.Deps{Log: g.log}); err != nil {
+	if g.backends, err = newBackends(c, g.log); err != nil {
+		return nil, err
+	}
+	if g.handler, err = proxy.NewHandler(c.Proxy(), proxy.Deps{Log: g.log, Unreachable: g.backends.nudge}); err != nil {
 		return nil, err
 	}
 	g.store = certs.NewStore(c.State, g.log)
@@ -41,6 +50,7 @@ func newGeneration(c *config.Config) (*generation, error) {
 		Handler:  g.access.Wrap(g.handler),
 		Log:      g.log,
 	})
+	g.control = g.newControl()
 	return g, nil
 }
 

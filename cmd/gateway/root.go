@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"gateway/health"
 )
 
 // version is set by the linker: see the Makefile.
@@ -33,6 +35,9 @@ func (e silentError) Unwrap() error { return e.error }
 
 // run does what the arguments say and returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == health.LaunchVerb {
+		return health.Launch(args[1:], stderr) // becomes the backend
+	}
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -69,7 +74,8 @@ func newRoot() *cobra.Command {
 	}
 	root.PersistentFlags().StringP("config", "c", defaultConfig, "the configuration `FILE`")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newRunCommand(), newCheckCommand(), newDemoCommand(), newDemoBackendCommand(), newVersionCommand())
+	root.AddCommand(newRunCommand(), newCheckCommand(), newDemoCommand(), newDemoBackendCommand(),
+		newStatusCommand(), newHistoryCommand(), newBackendCommand(), newVersionCommand())
 	return root
 }
 

@@ -19,19 +19,20 @@ ends with exit code 1. SIGTERM (or Ctrl-C) lets requests in flight finish; a
 second one ends at once. SIGUSR1 opens the log files anew.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			loaded, err := config.Load(configPath(cmd))
+			path := configPath(cmd)
+			loaded, err := config.Load(path)
 			if err != nil {
 				return tellProblems(cmd.ErrOrStderr(), err)
 			}
-			return serveConfig(cmd.Context(), loaded, func() {})
+			return serveConfig(cmd.Context(), path, loaded, func() {})
 		},
 	}
 }
 
 // serveConfig opens everything the configuration needs and serves it until a
 // signal says to stop; ready is called once connections are accepted.
-func serveConfig(ctx context.Context, c *config.Config, ready func()) error {
-	g, err := newGeneration(c)
+func serveConfig(ctx context.Context, path string, c *config.Config, ready func()) error {
+	g, err := newGeneration(path, c)
 	if err != nil {
 		return err
 	}

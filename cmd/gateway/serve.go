@@ -48,16 +48,30 @@ func explainBind(ctx context.Context, err error) error {
 	return host.ListenError(ctx, endpoint.Network, endpoint.Address, refused.Err, "write another address in the site's listen")
 }
 
-// serve runs until ctx ends and everything has stopped, in this order: the
-// servers drain, then what they used ends.
+// serve runs until ctx ends and everything has stopped, in this order: nobody
+// can give commands any more, the servers drain, and only then the backends that
+// answer the last requests are stopped, then the certificates and the log.
 func (g *generation) serve(ctx context.Context, ready func()) error {
 	g.log.Info("serving", "addresses", strings.Join(g.addresses(), " "), "version", version)
 	ready()
 	return runLifetimes(ctx, []lifetime{
 		{"access log", g.access.Run},
 		{"certificates", g.store.Run},
+		{"backends", g.backends.run},
 		{"servers", g.serveRequests},
+		{"control socket", g.serveControl},
 	})
+}
+
+// serveControl answers other commands. Without its socket the front door still
+// does its work, so that is an error to tell and no reason to end.
+func (g *generation) serveControl(ctx context.Context) error {
+	if err := g.control.Bind(); err != nil {
+		g.log.Error("`gateway status` and its like cannot reach this gateway: write a path that it may use into [admin] socket", "error", err)
+		<-ctx.Done()
+		return nil
+	}
+	return g.control.Serve(ctx)
 }
 
 func (g *generation) serveRequests(ctx context.Context) error {
