@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -520,6 +521,80 @@ func logTestUpgrade(t *testing.T, address string) {
 		t.Errorf("upgrade: %q, %v", text, err)
 	}
 	_, _ = io.Copy(io.Discard, c)
+}
+
+func TestAccessLog_ServesOnWhileTheDiskIsFull(t *testing.T) {
+	const full = "/dev/full" // Linux: every write says that there is no space
+	if !exists(full) {
+		t.Skip("there is no " + full + " here")
+	}
+	told := make(chan string, 10)
+	log, err := NewAccessLog(LogConfig{Access: full, Format: "combined"}, slog.New(slog.NewTextHandler(logTestTell(told), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Open(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- log.Run(ctx) }()
+	handler := log.Wrap(http.NotFoundHandler())
+	for range 3 * queueLines {
+		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	}
+	if line := <-told; !strings.Contains(line, "no space left on device") {
+		t.Errorf("told %s", line)
+	}
+	cancel()
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), fmt.Sprint(3*queueLines, " lines could not be written")) {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// logTestTell passes on every write.
+type logTestTell chan string
+
+func (t logTestTell) Write(p []byte) (int, error) {
+	t <- string(p)
+	return len(p), nil
+}
+
+func TestAccessLog_NamesHTTP2AsApacheDoes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.log")
+	log, err := NewAccessLog(LogConfig{Access: path, Format: `"%r" %H %>s %b %{SSL_PROTOCOL}x %{SSL_CIPHER}x %V`}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := logTestRun(t, log)
+	server := httptest.NewUnstartedServer(log.Wrap(http.HandlerFunc(logTestBackend)))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	res, err := server.Client().Get(server.URL + "/a%2Fb?c=d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	server.Close()
+	stop()
+	want := fmt.Sprintf(`"GET /a%%2Fb?c=d HTTP/2.0" HTTP/2.0 200 5 TLSv1.3 %s 127.0.0.1`, tls.CipherSuiteName(res.TLS.CipherSuite))
+	if got := logTestEverything(t, path); !slices.Equal(got, []string{want}) {
+		t.Errorf("log %q, want %q", got, want)
+	}
+}
+
+func TestOpensslCipher_NamesSuitesAsModSSLDoes(t *testing.T) {
+	for suite, want := range map[uint16]string{
+		tls.TLS_AES_128_GCM_SHA256:                        "TLS_AES_128_GCM_SHA256",
+		tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:         "ECDHE-RSA-AES128-GCM-SHA256",
+		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384:       "ECDHE-ECDSA-AES256-GCM-SHA384",
+		tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256:   "ECDHE-RSA-CHACHA20-POLY1305",
+		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256: "ECDHE-ECDSA-CHACHA20-POLY1305",
+	} {
+		if got := opensslCipher(tls.CipherSuiteName(suite)); got != want {
+			t.Errorf("%s: %s, want %s", tls.CipherSuiteName(suite), got, want)
+		}
+	}
 }
 
 // logTestConn counts what net/http reads and writes, as the server's own connections do.

@@ -1,0 +1,33 @@
+package proxy
+
+import "sync/atomic"
+
+// account is what the access log remembers of a connection. HTTP/1 answers one
+// request of a connection after the other, in one goroutine, which owns all
+// but requests.
+type account struct {
+	requests       atomic.Int64 // requests begun
+	received, sent int64        // bytes that are in the log already
+	deferred       bool         // the server calls answered after every response
+	unlogged       func()       // logs the request whose response is on its way
+}
+
+// take returns the bytes that went through the connection since the last call.
+// What a client sends ahead of an answer counts for the request before, so that
+// the sum is right.
+func (a *account) take(c *conn) (received, sent int64) {
+	allReceived, allSent := c.received.Load(), c.sent.Load()
+	received, sent = allReceived-a.received, allSent-a.sent
+	a.received, a.sent = allReceived, allSent
+	return received, sent
+}
+
+// answered logs the request whose response has left. A server that sets
+// deferred calls it when net/http says http.StateIdle or http.StateClosed:
+// only then have the last bytes of the response been written and counted.
+func (c *conn) answered() {
+	if log := c.account.unlogged; log != nil {
+		c.account.unlogged = nil
+		log()
+	}
+}
