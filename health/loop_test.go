@@ -1,0 +1,189 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// loopMachine pretends processes that live for a while, in fake time.
+type loopMachine struct {
+	life    time.Duration
+	began   time.Time
+	starts  []time.Duration // since it began
+	living  int
+	most    int
+	startUp time.Duration // what a start itself takes
+	fails   error
+}
+
+func (m *loopMachine) find(context.Context) (running, error) { return nil, nil }
+func (m *loopMachine) forget()                               {}
+
+func (m *loopMachine) start(context.Context) (running, error) {
+	time.Sleep(m.startUp)
+	m.starts = append(m.starts, time.Since(m.began))
+	if m.fails != nil {
+		return nil, m.fails
+	}
+	m.living++
+	m.most = max(m.most, m.living)
+	return &loopProcess{machine: m, ended: make(chan struct{})}, nil
+}
+
+type loopProcess struct {
+	machine *loopMachine
+	ended   chan struct{}
+}
+
+func (p *loopProcess) pid() int         { return 4242 }
+func (p *loopProcess) terminate(string) { close(p.ended) }
+func (p *loopProcess) kill()            {}
+
+func (p *loopProcess) wait(ctx context.Context) (Exit, error) {
+	select {
+	case <-time.After(p.machine.life):
+	case <-p.ended:
+	case <-ctx.Done():
+		return Exit{}, ctx.Err()
+	}
+	p.machine.living--
+	return Exit{Code: 1}, nil
+}
+
+// loopFor runs a monitor's loop over a pretended machine for a span of fake time.
+func loopFor(t *testing.T, span time.Duration, machine *loopMachine, probe prober, during func(*Monitor)) *Monitor {
+	t.Helper()
+	m, err := New(Options{Name: "api", URL: "http://localhost:1", Config: Config{Command: []string{"x"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLoop(m, &host{})
+	l.machine, l.probe = machine, probe
+	machine.began = time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), span)
+	defer cancel()
+	if during != nil {
+		go during(m)
+	}
+	if err := l.run(ctx); err != nil {
+		t.Error(err)
+	}
+	return m
+}
+
+func loopRefused(ctx context.Context, _ bool) Result {
+	select { // as an eager probe: as long as it may
+	case <-ctx.Done():
+	case <-time.After(2 * time.Second):
+	}
+	return Result{Err: errors.New("connection refused"), Away: true}
+}
+
+func loopGood(context.Context, bool) Result { return Result{Took: time.Millisecond} }
+
+func TestLoop_NeverGivesUpACrashLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		machine := &loopMachine{life: 500 * time.Millisecond}
+		m := loopFor(t, 10*time.Minute, machine, loopRefused, nil)
+		var attempts []string
+		for _, at := range machine.starts {
+			attempts = append(attempts, at.Round(time.Millisecond).String())
+		}
+		t.Logf("%d starts in 10 minutes: %s", len(attempts), strings.Join(attempts, " "))
+		if n := len(machine.starts); n < 26 || n > 34 {
+			t.Errorf("%d starts, want 9 until the delay is 30 s and then two a minute", n)
+		}
+		if again := machine.starts[1] - machine.starts[0] - machine.life; again > 100*time.Millisecond {
+			t.Errorf("the first death was answered after %v", again)
+		}
+		for i, at := range machine.starts[1:] {
+			if gap := at - machine.starts[i]; gap > 31*time.Second {
+				t.Errorf("%v between two starts", gap)
+			}
+		}
+		if machine.most != 1 {
+			t.Errorf("%d copies at a time", machine.most)
+		}
+		history := m.options.Ledger.History(0)
+		if len(history) != 1 || history[0].Deaths != len(machine.starts) {
+			t.Errorf("ledger %+v, want one incident with all deaths", history)
+		}
+	})
+}
+
+func TestLoop_CountsAfreshAfterAStableMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		machine := &loopMachine{life: 61 * time.Second}
+		loopFor(t, 10*time.Minute, machine, loopGood, nil)
+		for i, at := range machine.starts[1:] {
+			if gap := at - machine.starts[i] - machine.life; gap > 0 {
+				t.Errorf("start %d came %v after the death", i+2, gap)
+			}
+		}
+	})
+}
+
+func TestLoop_OneTroubleThatComesAndGoesIsOneIncident(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		machine := &loopMachine{life: 20 * time.Second}
+		m := loopFor(t, 10*time.Minute, machine, loopGood, nil)
+		if history := m.options.Ledger.History(0); len(history) != 1 {
+			t.Errorf("%d incidents, want one", len(history))
+		}
+	})
+}
+
+func TestLoop_KeepsProbingAtItsPaceForAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probes := 0
+		machine := &loopMachine{life: 24 * time.Hour}
+		loopFor(t, time.Hour, machine, func(context.Context, bool) Result { probes++; return Result{} }, nil)
+		if probes < 1795 || probes > 1805 {
+			t.Errorf("%d probes in an hour, want one every 2 s", probes)
+		}
+	})
+}
+
+func TestLoop_ReleasesThoseWhoWaitWhenTheBackendIsReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ready := time.Now().Add(5 * time.Second)
+		probe := func(ctx context.Context, _ bool) Result {
+			time.Sleep(time.Until(ready)) // as an eager probe does
+			return Result{}
+		}
+		machine := &loopMachine{life: time.Hour}
+		loopFor(t, time.Minute, machine, probe, func(m *Monitor) {
+			if err := m.Wait(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if late := time.Since(ready); late != 0 {
+				t.Errorf("released %v after the backend was ready", late)
+			}
+		})
+	})
+}
+
+func TestLoop_StopsWhileAStartIsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		machine := &loopMachine{life: time.Hour, startUp: 10 * time.Second}
+		loopFor(t, time.Second, machine, loopGood, nil)
+		if machine.living != 0 {
+			t.Error("a process that was started during the stop lives on")
+		}
+	})
+}
+
+func TestLoop_AnswersRequestsByHandWhileItStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		machine := &loopMachine{life: time.Hour}
+		m := loopFor(t, time.Minute, machine, loopGood, nil)
+		close(m.done) // as Run does
+		if err := m.Restart(t.Context(), nil); !errors.Is(err, errStopped) {
+			t.Errorf("restart after the end: %v", err)
+		}
+	})
+}
