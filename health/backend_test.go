@@ -64,6 +64,8 @@ func play(role string) {
 	case "flood":
 		flood()
 		serve()
+	case "ledger":
+		playLedger()
 	case "gateway":
 		playGateway()
 	}
@@ -80,15 +82,21 @@ func spawnRole(role string, session bool) {
 }
 
 // serve answers at HEALTH_ADDR. Files in HEALTH_DIR steer it: "sick" makes it
-// answer 500, "hang" makes it answer never.
+// answer 500, "hang" makes it answer never, "greedy" makes it want memory.
 func serve() {
 	fmt.Println("listening", os.Getpid())
 	dir := os.Getenv("HEALTH_DIR")
+	var greed [][]byte
 	is := func(file string) bool { _, err := os.Stat(filepath.Join(dir, file)); return err == nil }
 	server := &http.Server{Addr: os.Getenv("HEALTH_ADDR"), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case is("hang"):
 			select {}
+		case is("greedy"):
+			greed = append(greed, make([]byte, 256<<20))
+			for i := range greed[0] {
+				greed[0][i] = 1 // or the kernel gives nothing
+			}
 		case is("sick"):
 			http.Error(w, "sick", http.StatusInternalServerError)
 		default:
@@ -197,8 +205,13 @@ func limit(t testing.TB) context.Context {
 
 func (m *monitored) waitUp(t testing.TB) {
 	t.Helper()
-	if err := m.Wait(limit(t)); err != nil {
-		t.Fatalf("not up: %v; last probe %+v; it printed:\n%s", err, m.Status().LastProbe, m.Logs(0))
+	m.waitUpFor(t, limit(t))
+}
+
+func (m *monitored) waitUpFor(t testing.TB, ctx context.Context) {
+	t.Helper()
+	if err := m.Wait(ctx); err != nil {
+		t.Fatalf("not up: %v; last probe %+v; it printed:\n%.2000s", err, m.Status().LastProbe, m.Logs(20))
 	}
 }
 

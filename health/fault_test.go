@@ -37,6 +37,7 @@ func TestMonitor_NamesWhatIsMissingAndStartsOnceItIsThere(t *testing.T) {
 }
 
 func TestMonitor_SaysWhyACommandCannotBeStarted(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name, want string
 		change     func(c *Config)
@@ -97,6 +98,7 @@ func TestMonitor_WatchesAStrangerInsteadOfStartingASecondCopy(t *testing.T) {
 }
 
 func TestMonitor_FollowsABackendIntoTheBackground(t *testing.T) {
+	t.Parallel()
 	m := monitor(t, "daemon", nil)
 	m.waitUp(t)
 	pid := m.get(t)
@@ -151,6 +153,7 @@ func TestMonitor_EndsWorkersThatIgnoreTheSignal(t *testing.T) {
 }
 
 func TestMonitor_BacksOffFromACommandThatEndsAtOnce(t *testing.T) {
+	t.Parallel()
 	m := monitor(t, "exit", func(o *Options) { o.Config.Env = append(o.Config.Env, "HEALTH_CODE=0") })
 	for deaths := 1; deaths <= 4; deaths++ {
 		e := m.waitEvent(t, map[bool]EventKind{true: Opened, false: Worsened}[deaths == 1])
@@ -164,6 +167,7 @@ func TestMonitor_BacksOffFromACommandThatEndsAtOnce(t *testing.T) {
 }
 
 func TestMonitor_WaitsForASlowBootAndFindsItReadyAtOnce(t *testing.T) {
+	t.Parallel()
 	m := monitor(t, "serve", func(o *Options) {
 		o.Config.Env = append(o.Config.Env, "HEALTH_BOOT=1s")
 		o.Config.Probe = Probe{Path: "/", Timeout: 300 * time.Millisecond, Every: time.Minute, Fast: time.Minute}

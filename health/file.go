@@ -7,9 +7,11 @@ import (
 )
 
 // writeFile replaces a file so that a reader, also one after a crash, finds the
-// old or the new content whole.
+// old or the new content whole. A file has one writer, so the temporary name is
+// always the same, and what a kill -9 leaves of it does not pile up.
 func writeFile(path string, content []byte) (err error) {
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	name := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	temp, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
