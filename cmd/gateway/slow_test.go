@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestSlow_AttacksDoNotKeepAWellBehavedClientOut lets slowhttptest attack the
+// real binary in its three ways with a thousand connections, and asks like a
+// normal client meanwhile, from the same address.
+func TestSlow_AttacksDoNotKeepAWellBehavedClientOut(t *testing.T) {
+	attacker, err := exec.LookPath("slowhttptest")
+	if err != nil {
+		t.Skip("slowhttptest is not installed (Debian package slowhttptest)")
+	}
+	needDescriptors(t, 4000)
+	ca := newAuthority(t)
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		if r.URL.Path == "/large" {
+			io.Copy(w, io.LimitReader(&pattern{}, 8<<20))
+			return
+		}
+		fmt.Fprint(w, "served")
+	}))
+	t.Cleanup(backend.Close)
+
+	attacks := map[string][]string{
+		"slow headers": {"-H", "-i", "2"},
+		"slow bodies":  {"-B", "-i", "2", "-s", "1000000"},
+		"slow readers": {"-X", "-w", "10", "-y", "20", "-n", "1", "-z", "32"},
+	}
+	for name, flags := range attacks {
+		t.Run(name, func(t *testing.T) {
+			port := freePort(t)
+			p := startGateway(t, builtGateway(t), stopConfig(t, ca, port, backend.URL, ""))
+			target := fmt.Sprintf("https://localhost:%d/large", port)
+			attack := exec.Command(attacker, append(flags, "-c", "1000", "-r", "500", "-l", "6", "-u", target)...)
+			if err := attack.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- attack.Wait() }()
+			t.Cleanup(func() { attack.Process.Kill() })
+			served, slowest := askUntil(t, ca, port, ended)
+			peak := residentPeak(t, p.cmd.Process.Pid)
+			t.Logf("%d requests served beside the attack, the slowest in %v, resident memory at most %d KiB", served, slowest.Round(time.Millisecond), peak)
+			if served < 5 {
+				t.Errorf("only %d requests were served beside the attack", served)
+			}
+			if peak > 256<<10 {
+				t.Errorf("resident memory reached %d KiB", peak)
+			}
+		})
+	}
+}
+
+// askUntil asks on new connections, one after the other, until the attack ended.
+func askUntil(t *testing.T, ca *authority, port int, ended <-chan error) (served int, slowest time.Duration) {
+	t.Helper()
+	for {
+		select {
+		case <-ended:
+			return served, slowest
+		default:
+		}
+		client := ca.client(t, false)
+		begun := time.Now()
+		got := <-ask(client, fmt.Sprintf("https://api.example.com:%d/", port))
+		client.CloseIdleConnections()
+		if got.err != nil || !strings.Contains(got.body, "served") {
+			t.Fatalf("a well-behaved client got %q, %v", got.body, got.err)
+		}
+		served, slowest = served+1, max(slowest, time.Since(begun))
+	}
+}
