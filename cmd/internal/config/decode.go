@@ -40,8 +40,6 @@ func (d *decoder) value(into reflect.Value, from any, path string) bool {
 		return d.subtable(into, from, path)
 	case kindTables:
 		return d.tables(into, from, path)
-	case kindMap:
-		return d.mapping(into, from, path)
 	case kindList:
 		return d.list(into, from, path)
 	case kindFree:
@@ -121,23 +119,6 @@ func treesOf(from any) ([]map[string]any, bool) {
 		return trees, len(v) > 0
 	}
 	return nil, false
-}
-
-func (d *decoder) mapping(into reflect.Value, from any, path string) bool {
-	tree, ok := from.(map[string]any)
-	if !ok {
-		d.notATable(from, path)
-		return false
-	}
-	fresh := reflect.MakeMapWithSize(into.Type(), len(tree))
-	for _, key := range slices.Sorted(maps.Keys(tree)) {
-		element := reflect.New(into.Type().Elem()).Elem()
-		if d.value(element, tree[key], joinPath(path, key)) {
-			fresh.SetMapIndex(reflect.ValueOf(key).Convert(into.Type().Key()), element)
-		}
-	}
-	into.Set(fresh)
-	return true
 }
 
 // list decodes a list of values. A bad element keeps its place as a zero, so

@@ -57,8 +57,6 @@ func wanted(k kind) string {
 		return "true or false"
 	case kindInteger:
 		return "a whole number"
-	case kindFloat:
-		return "a number"
 	case kindDuration:
 		return "a time with its unit"
 	case kindCustom:
@@ -124,7 +122,7 @@ func sample(t reflect.Type) string {
 	switch kindOf(t) {
 	case kindBool:
 		return "true"
-	case kindInteger, kindFloat:
+	case kindInteger:
 		return "1"
 	case kindDuration:
 		return `"30s"`

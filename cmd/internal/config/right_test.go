@@ -109,3 +109,15 @@ func TestLoad_KeepsElementsApart(t *testing.T) {
 		t.Errorf("the second backend has fields of the first: %+v", b)
 	}
 }
+
+func TestLoad_ReadsTablesWrittenInline(t *testing.T) {
+	text := `site = [{ name = "a", route = [{ path = "/x/", backend = "b" }] }, { name = 5 }]`
+	f := newFindings("x", indexLines(text))
+	config := decodeText(text, "/", f)
+	if len(config.Sites) != 2 || config.Sites[0].Name != "a" || config.Sites[0].Routes[0].Path != "/x/" {
+		t.Errorf("got %+v", config.Sites)
+	}
+	if got, want := f.sorted().Error(), `x:1: site.name: is a number, but a text is wanted: write name = "5"`; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -27,15 +27,6 @@ func setScalar(into reflect.Value, from any, key string) (wrong, instead string)
 			into.SetBool(v)
 			return "", ""
 		}
-	case kindFloat:
-		switch v := from.(type) {
-		case float64:
-			into.SetFloat(v)
-			return "", ""
-		case int64:
-			into.SetFloat(float64(v))
-			return "", ""
-		}
 	}
 	return mismatch(into.Type(), from, key)
 }
@@ -45,16 +36,10 @@ func setInteger(into reflect.Value, from any, key string) (wrong, instead string
 	if !ok {
 		return mismatch(into.Type(), from, key)
 	}
-	switch {
-	case into.CanInt() && !into.OverflowInt(v):
-		into.SetInt(v)
-	case into.CanUint() && v >= 0 && !into.OverflowUint(uint64(v)):
-		into.SetUint(uint64(v))
-	case v < 0:
-		return fmt.Sprintf("%d is below zero", v), "write a number from 0 on"
-	default:
+	if into.OverflowInt(v) {
 		return fmt.Sprintf("%d is too large", v), "write a smaller number"
 	}
+	into.SetInt(v)
 	return "", ""
 }
 

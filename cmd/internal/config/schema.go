@@ -67,12 +67,10 @@ const (
 	kindText          // a string
 	kindBool          // true or false
 	kindInteger       // a whole number
-	kindFloat         // a number
 	kindDuration      // "30s"
 	kindCustom        // a string that its type reads itself, like proxy.Size
 	kindFree          // whatever its type reads itself, like certs.Paths
 	kindList          // a list of values
-	kindMap           // a table with keys of the admin's choice
 )
 
 var (
@@ -99,8 +97,6 @@ func kindOf(t reflect.Type) kind {
 			return kindTables
 		}
 		return kindList
-	case reflect.Map:
-		return kindMap
 	}
 	return scalarKind(t.Kind())
 }
@@ -111,11 +107,8 @@ func scalarKind(k reflect.Kind) kind {
 		return kindText
 	case reflect.Bool:
 		return kindBool
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return kindInteger
-	case reflect.Float32, reflect.Float64:
-		return kindFloat
 	}
 	return kindUnknown
 }

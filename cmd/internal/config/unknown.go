@@ -39,6 +39,9 @@ func (d *decoder) misspelt(fields []field, key, path string) bool {
 		return false
 	}
 	f, _ := fieldNamed(fields, meant)
+	if _, isTable := tableOf(f.typ); !isTable && d.lines.at[joinPath(parentPath(path), meant)] > 0 {
+		return false // the key that seems meant is there as well
+	}
 	wrong := "there is no such key"
 	if strings.EqualFold(meant, key) {
 		wrong = "keys are written in small letters"
