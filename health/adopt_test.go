@@ -20,7 +20,7 @@ func playGateway() {
 		Name: "api", URL: "http://" + env("ADDR"), State: env("STATE"), Holder: testHolder,
 		Config: Config{
 			Command: []string{os.Args[0], "-test.run=^$"}, Dir: env("DIR"),
-			Env:   []string{"HEALTH_ROLE=" + env("BACKEND"), "HEALTH_ADDR=" + env("ADDR"), "HEALTH_DIR=" + env("DIR")},
+			Env:   []string{"GORACE=atexit_sleep_ms=0", "HEALTH_ROLE=" + env("BACKEND"), "HEALTH_ADDR=" + env("ADDR"), "HEALTH_DIR=" + env("DIR")},
 			Probe: Probe{Path: "/"},
 		},
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),

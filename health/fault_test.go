@@ -117,7 +117,7 @@ func TestMonitor_FollowsABackendIntoTheBackground(t *testing.T) {
 	if err := m.stop(); err != nil {
 		t.Fatal(err)
 	}
-	if left := marked("api@"); len(left) > 0 {
+	if left := marked("api@" + testInstance(t, m) + "."); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
 }
@@ -170,7 +170,7 @@ func TestMonitor_WaitsForASlowBootAndFindsItReadyAtOnce(t *testing.T) {
 	t.Parallel()
 	m := monitor(t, "serve", func(o *Options) {
 		o.Config.Env = append(o.Config.Env, "HEALTH_BOOT=1s")
-		o.Config.Probe = Probe{Path: "/", Timeout: 300 * time.Millisecond, Every: time.Minute, Fast: time.Minute}
+		o.Config.Probe = Probe{Path: "/", Timeout: 300 * time.Millisecond, Every: time.Minute, Fast: 100 * time.Millisecond}
 	})
 	m.waitUp(t)
 	select {

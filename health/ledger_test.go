@@ -63,12 +63,9 @@ func TestLedger_RemembersIncidentsOverARestart(t *testing.T) {
 }
 
 func TestLedger_WritesTimesWithTheirZone(t *testing.T) {
-	zone := time.Local
-	time.Local = time.FixedZone("CST", 8*60*60)
-	defer func() { time.Local = zone }()
 	path := filepath.Join(t.TempDir(), "incidents.json")
 	l, stop := ledgerAt(t, path)
-	l.opened("api", "x", true, time.Now())
+	l.opened("api", "x", true, time.Now().In(time.FixedZone("CST", 8*60*60)))
 	stop()
 	text, err := os.ReadFile(path)
 	if err != nil || !strings.Contains(string(text), "+08:00") {
