@@ -5,24 +5,68 @@ import (
 	"io/fs"
 )
 
-// load reads the folder: at the start all of it, later only what is new. Letters
-// of which this process had the only copy stay.
+// load reads the folder: at the start all of it, because another process may have
+// delivered in the meantime what this one put there; later only what is new.
+// Letters of which this process has the only copy stay.
 func (o *Outbox) load(afresh bool) {
+	before := o.storedIDs()
 	ids, err := o.spool.list(queueFolder)
 	if err != nil {
 		o.log.Error("the folder of queued notices cannot be read", "error", err)
 		return
 	}
-	if afresh {
-		o.forgetStored()
-	}
+	fresh := map[string]*letter{}
 	for _, id := range ids {
-		if !o.known(id) {
-			o.loadOne(id)
+		if !before[id] || afresh {
+			fresh[id] = o.loadOne(id)
 		}
 	}
+	o.merge(fresh, before, afresh)
 	o.removeGone()
 	o.storeAgain()
+}
+
+// storedIDs returns the letters that should be in the folder by now, and those
+// whose files are only to be removed.
+func (o *Outbox) storedIDs() map[string]bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	ids := map[string]bool{}
+	for id, l := range o.letters {
+		if l.stored || l.gone {
+			ids[id] = true
+		}
+	}
+	return ids
+}
+
+// loadOne returns a letter without its text, or nil if it cannot be read.
+func (o *Outbox) loadOne(id string) *letter {
+	l, err := o.spool.read(queueFolder, id)
+	if err != nil {
+		o.unreadable(&letter{id: id}, err)
+		return nil
+	}
+	l.notice.Body = ""
+	return l
+}
+
+// merge takes over what was read, in one step. What was put since the reading
+// began stays as it is; what was known before follows the folder when afresh.
+func (o *Outbox) merge(fresh map[string]*letter, before map[string]bool, afresh bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for id := range before {
+		if l := o.letters[id]; afresh && l != nil && !l.gone {
+			delete(o.letters, id)
+		}
+	}
+	for id, l := range fresh {
+		if l != nil && o.letters[id] == nil {
+			o.letters[id] = l
+			o.nudge(l)
+		}
+	}
 }
 
 // storeAgain writes down what the disk did not take before.
@@ -37,39 +81,6 @@ func (o *Outbox) storeAgain() {
 	o.mu.Unlock()
 	for _, l := range unstored {
 		o.keep(l)
-	}
-}
-
-// forgetStored makes the folder decide: another process may have delivered in the
-// meantime what this one put there.
-func (o *Outbox) forgetStored() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for id, l := range o.letters {
-		if l.stored && !l.gone {
-			delete(o.letters, id)
-		}
-	}
-}
-
-func (o *Outbox) known(id string) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.letters[id] != nil
-}
-
-func (o *Outbox) loadOne(id string) {
-	l, err := o.spool.read(queueFolder, id)
-	if err != nil {
-		o.unreadable(&letter{id: id}, err)
-		return
-	}
-	l.notice.Body = ""
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.letters[id] == nil {
-		o.letters[id] = l
-		o.nudge(l)
 	}
 }
 

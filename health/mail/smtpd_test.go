@@ -85,7 +85,7 @@ func (s *smtpd) start(t *testing.T) *smtpd {
 	}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(listener) }()
-	t.Cleanup(func() { _ = server.Close(); <-done })
+	t.Cleanup(func() { _ = listener.Close(); _ = server.Close(); <-done })
 	return s
 }
 

@@ -185,7 +185,7 @@ func TestWebhook_TellsEachRefusalAndWhatToDo(t *testing.T) {
 		{"generic busy", kindGeneric, later(503, "7200"), Temporary, true, 2 * time.Hour, "tries again"},
 		{"generic for ever", kindGeneric, later(429, "999999999999"), Temporary, true, 24 * time.Hour, "waits"},
 		{"generic unfit", kindGeneric, webhookSays(422, "no"), Permanent, false, 0, "dead letters"},
-		{"generic redirect", kindGeneric, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) }, Setup, true, 0, "url_file"},
+		{"generic redirect", kindGeneric, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, Setup, true, 0, "url_file"},
 		{"page instead of JSON", kindWeCom, webhookSays(502, "<html>bad gateway"), Temporary, true, 0, "tries again"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
