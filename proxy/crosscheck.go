@@ -20,9 +20,6 @@ func (c Config) Validate(report Report) {
 		b.Validate(under(index("backend", i), report))
 	}
 	c.uniqueBackends(report)
-	if len(c.Sites) == 0 {
-		report("site", "is missing: there is nothing to serve", "write a [[site]] table with name, listen and backend")
-	}
 	for i, s := range c.Sites {
 		s.Validate(under(index("site", i), report))
 		c.knownBackends(s, under(index("site", i), report))

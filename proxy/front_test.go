@@ -78,10 +78,12 @@ func newFront(t *testing.T, cfg Config) *front {
 		f.handler.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), exchangeKey, x)))
 	})
 	f.Server = httptest.NewUnstartedServer(noted)
+	f.Config.DisableGeneralOptionsHandler = true
 	f.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, connKey, &conn{endpoint: ":443", local: c.LocalAddr(), remote: c.RemoteAddr(), tls: &tls.ConnectionState{}})
 	}
 	f.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1"}}
+	//lint:ignore SA1019 gateway serves HTTP/2 with x/net, and so do these tests
 	if err := http2.ConfigureServer(f.Config, &http2.Server{}); err != nil {
 		t.Fatal(err)
 	}
@@ -229,4 +231,15 @@ func TestHandler_WorksWithoutAServerOfOurs(t *testing.T) {
 	if w.Code != 200 || !strings.Contains(w.Body.String(), "body") {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
+}
+
+func newDiscardLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func listenUnix(t *testing.T, path string) net.Listener {
+	t.Helper()
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }

@@ -46,8 +46,8 @@ func (t target) String() string {
 }
 
 // readings are the ways in which servers read one raw path: as it stands with
-// its escapes decoded (but no escaped separator), the same with dot segments
-// resolved (RFC 3986, section 5.2.4), and as a lenient server does, which also
+// its escapes decoded (but no escaped separator), with all of them decoded, with
+// dot segments resolved (RFC 3986, section 5.2.4), and as a lenient server does, which also
 // decodes separators and doubled escapes, takes "\" for "/", drops ";" parameters
 // and merges slashes. ok is false if a reading climbs above the root.
 func readings(raw string) (paths []string, ok bool) {
@@ -57,7 +57,7 @@ func readings(raw string) (paths []string, ok bool) {
 	}
 	resolved, ok := resolveDots(plain)
 	lenient, lenientOK := resolveDots(lenientPath(raw))
-	return []string{plain, resolved, lenient}, ok && lenientOK
+	return []string{plain, decode(raw, false), resolved, lenient}, ok && lenientOK
 }
 
 // lenientPath is a raw path as the most forgiving servers see it before they
