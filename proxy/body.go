@@ -54,7 +54,7 @@ func (b *clientBody) Read(p []byte) (int, error) {
 	if b.limit > 0 && int64(len(p)) > room+1 {
 		p = p[:room+1] // one more byte than allowed tells that there is more
 	}
-	b.pace.begin(0)
+	b.pace.begin()
 	n, err := b.source.Read(p)
 	b.pace.end(n)
 	return b.account(n, err)
@@ -125,6 +125,13 @@ func (b *clientBody) failure() error {
 	return b.failed
 }
 
+// unread reports whether there is, or may come, more of the body.
+func (b *clientBody) unread() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.ended
+}
+
 // sending reports whether the client may still be sending a sound body. One that
 // waits for "100 Continue" is not, and reading on would tell it to begin.
 func (b *clientBody) sending() bool {
@@ -190,17 +197,17 @@ func (b *clientBody) linger(w *pacedWriter) {
 	}
 	end := time.Now().Add(lingerTotal)
 	buffer := make([]byte, 16<<10)
-	for b.ctx.Err() == nil {
-		now := time.Now()
-		silence := now.Add(lingerSilence)
+	var err error
+	for err == nil && b.ctx.Err() == nil && time.Now().Before(end) {
+		silence := time.Now().Add(lingerSilence)
 		if silence.After(end) {
 			silence = end
 		}
-		if !now.Before(end) || w.controller.SetReadDeadline(silence) != nil {
-			return
+		if err = w.controller.SetReadDeadline(silence); err == nil {
+			_, err = b.source.Read(buffer)
 		}
-		if _, err := b.source.Read(buffer); err != nil {
-			return
-		}
+	}
+	if !errors.Is(err, io.EOF) {
+		_ = w.controller.SetReadDeadline(time.Unix(1, 0)) // net/http must not start another round
 	}
 }

@@ -45,9 +45,6 @@ func (h *Handler) newCall(w http.ResponseWriter, r *http.Request) *call {
 	// A proxy reads and writes at the same time. Without this, net/http eats up to
 	// 256 KB of the body before it sends a response, also from under the backend.
 	_ = c.w.controller.EnableFullDuplex() // always so on HTTP/2, and in tests without a server it does not matter
-	if r.ProtoMajor == 1 {
-		_ = c.w.controller.SetWriteDeadline(time.Time{}) // the last request of this connection left one
-	}
 	c.body = newClientBody(r, c.w, 0, h.timeouts.Body)
 	c.origin = h.trusted.originOf(r, c.conn)
 	c.exchange.client = c.origin.client
@@ -87,10 +84,23 @@ func (c *call) finish() {
 		return
 	}
 	// net/http still holds the last piece of the response, and sends it when this
-	// handler is gone and can't watch over it.
+	// handler is gone and can't watch over it. It lifts the deadlines afterwards.
 	_ = c.w.controller.SetWriteDeadline(time.Now().Add(c.patience))
-	if c.r.ProtoMajor == 1 && !c.aborted && c.w.complete() && c.body.sending() {
+	if c.r.ProtoMajor == 1 && c.body.unread() {
+		c.finishBody()
+	}
+}
+
+// finishBody ends a request whose body was not read to its end. net/http reads
+// on a little when the handler is gone, without a limit of time.
+func (c *call) finishBody() {
+	switch {
+	case c.aborted || !c.body.sending():
+		_ = c.w.controller.SetReadDeadline(time.Unix(1, 0))
+	case c.w.complete():
 		c.body.linger(c.w)
+	default: // the client waits for the end of the response, which linger would hold up
+		_ = c.w.controller.SetReadDeadline(time.Now().Add(lingerSilence))
 	}
 }
 

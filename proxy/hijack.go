@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"errors"
 	"net"
 )
 
@@ -13,7 +14,35 @@ func (w *pacedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		w.hijacked = true
 		w.pace.stop()
 	}
-	return c, buffered, err
+	if err != nil || buffered.Reader.Buffered() == 0 {
+		return c, buffered, err
+	}
+	return &earlyConn{c, buffered.Reader}, buffered, nil
+}
+
+// earlyConn is an upgraded connection whose client did not wait for the answer.
+// ReverseProxy reads the connection and not the buffer that Hijack hands out, so
+// what is in there would be lost.
+type earlyConn struct {
+	net.Conn
+	buffer *bufio.Reader
+}
+
+func (c *earlyConn) Read(p []byte) (int, error) {
+	if c.buffer.Buffered() > 0 {
+		return c.buffer.Read(p)
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *earlyConn) NetConn() net.Conn { return c.Conn }
+
+// CloseWrite passes on that the backend will send no more.
+func (c *earlyConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 // reset ends the client's connection so that it can't be taken for a complete

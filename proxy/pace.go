@@ -13,8 +13,8 @@ const slowest = 500
 // pace bounds how long one direction of a request may keep gateway waiting for
 // the client. It counts only the time in which a read or write is blocked, so a
 // backend that thinks is not held against the client. A client may be blocked
-// for patience in all, and longer by a second for each 500 bytes it has moved;
-// one call may be blocked for patience and what its own bytes are worth.
+// for patience in all, and longer by a second for each 500 bytes it has moved,
+// but never for longer than patience at a stretch.
 //
 // Deadlines are set only when time is up: on HTTP/2 they are messages to the
 // connection's loop and, once passed, final.
@@ -36,26 +36,21 @@ func newPace(patience time.Duration, cut func(time.Time) error) *pace {
 	return &pace{patience: patience, cut: cut}
 }
 
-// allowance is how long a call that moves up to n bytes may be blocked.
-func allowance(patience, blocked time.Duration, moved int64, n int) time.Duration {
-	left := patience + worth(moved+int64(n)) - blocked
-	return max(0, min(left, patience+worth(int64(n))))
+// allowance is how long the next call may be blocked.
+func allowance(patience, blocked time.Duration, moved int64) time.Duration {
+	left := patience + time.Duration(moved)*(time.Second/slowest) - blocked
+	return max(0, min(left, patience))
 }
 
-func worth(bytes int64) time.Duration {
-	return time.Duration(bytes) * (time.Second / slowest)
-}
-
-// begin is called before a read or write that may block. n is the number of
-// bytes that is going to be moved, 0 for a read, of which nobody knows.
-func (p *pace) begin(n int) {
+// begin is called before a read or write that may block.
+func (p *pace) begin() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped || p.expired {
 		return
 	}
 	p.started = time.Now()
-	allowed := allowance(p.patience, p.blocked, p.moved, n)
+	allowed := allowance(p.patience, p.blocked, p.moved)
 	p.deadline = p.started.Add(allowed)
 	if p.timer == nil {
 		p.timer = time.AfterFunc(allowed, p.fire)
@@ -132,19 +127,30 @@ func (w *pacedWriter) WriteHeader(status int) {
 		w.ResponseWriter.WriteHeader(status)
 		return
 	}
-	w.pace.begin(0)
+	w.pace.begin()
 	defer w.pace.end(0)
 	w.ResponseWriter.WriteHeader(status)
 }
+
+// piece is the most that one watched write moves, so that a client which takes
+// it at the slowest rate is not cut: 16 KB a minute. It is also what fits in a
+// TLS record and an HTTP/2 frame.
+const piece = 16 << 10
 
 func (w *pacedWriter) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	w.pace.begin(len(p))
-	n, err := w.ResponseWriter.Write(p)
-	w.pace.end(n)
-	return n, err
+	written := 0
+	for {
+		next := p[written:min(len(p), written+piece)]
+		w.pace.begin()
+		n, err := w.ResponseWriter.Write(next)
+		w.pace.end(n)
+		if written += n; err != nil || written >= len(p) {
+			return written, err
+		}
+	}
 }
 
 // complete reports whether the client can tell the end of the response by its length.
@@ -154,7 +160,7 @@ func (w *pacedWriter) complete() bool {
 
 // FlushError is what http.ResponseController calls for Flush.
 func (w *pacedWriter) FlushError() error {
-	w.pace.begin(0)
+	w.pace.begin()
 	defer w.pace.end(0)
 	return w.controller.Flush()
 }
