@@ -30,6 +30,19 @@ func (h *Handler) rewrite(p *httputil.ProxyRequest) {
 	p.Out.Header["X-Request-Id"] = []string{c.exchange.id}
 	switchProtocols(p.Out.Header, p.In)
 	c.body.carryTrailers(p.Out, p.In)
+	inMemory(p.Out)
+}
+
+// inMemory takes the wrapper off a gathered body that ReverseProxy puts around
+// every body. http.Transport sends head and body at once if it sees that the
+// body is in memory, and else the head first.
+func inMemory(out *http.Request) {
+	if out.GetBody == nil {
+		return
+	}
+	if body, err := out.GetBody(); err == nil {
+		out.Body = body
+	}
 }
 
 // switchProtocols leaves WebSocket as the only protocol to switch to. The rest
