@@ -50,6 +50,7 @@ func (b *syncBuffer) String() string {
 // frontConfig is one site with one backend and the defaults.
 func frontConfig(backend string, change ...func(*Config)) Config {
 	cfg := Config{
+		Log:      DefaultLog(),
 		Limits:   DefaultLimits(),
 		Timeouts: DefaultTimeouts(),
 		Sites:    []Site{{Name: "api.example.com", Listen: []string{":443"}, Backend: "api"}},

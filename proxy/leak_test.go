@@ -20,6 +20,7 @@ func TestHandler_LeavesNoGoroutineBehind(t *testing.T) {
 				w.Header().Set("Content-Length", "10")
 				_, _ = io.WriteString(w, "half")
 			case "/wait":
+				_, _ = io.Copy(io.Discard, r.Body) // only then does net/http notice that the connection is gone
 				<-r.Context().Done()
 			default:
 				_, _ = io.Copy(w, r.Body)
