@@ -61,8 +61,10 @@ func TestConfig_ReportsEveryProblemWithItsRemedy(t *testing.T) {
 		"wildcard":      {func(c *Config) { c.Sites[0].Name = "api.*.com" }, []string{`site[0].name: "api.*.com" has its wildcard in the wrong place: write it as the whole first label, such as "*.example.com"`}},
 		"bare wildcard": {func(c *Config) { c.Sites[0].Name = "*" }, []string{`site[0].name: "*" has its wildcard in the wrong place: write it as the whole first label, such as "*.example.com"`}},
 		"Chinese name":  {func(c *Config) { c.Sites[0].Name = "例子.com" }, []string{`site[0].name: "例子.com" has letters that DNS does not know: write the name's ASCII form, which starts with "xn--"`}},
-		"good names":    {func(c *Config) { c.Sites[0].Aliases = []string{"*.example.com", "10.0.0.1", "::1", "localhost", "a_b.test."} }, nil},
-		"alias twice":   {func(c *Config) { c.Sites[0].Aliases = []string{"API.example.com"} }, []string{`site[0].aliases[0]: "API.example.com" is named twice in this site: write each name once`}},
+		"good names": {func(c *Config) {
+			c.Sites[0].Aliases = []string{"*.example.com", "10.0.0.1", "::1", "localhost", "a_b.test."}
+		}, nil},
+		"alias twice": {func(c *Config) { c.Sites[0].Aliases = []string{"API.example.com"} }, []string{`site[0].aliases[0]: "API.example.com" is named twice in this site: write each name once`}},
 		"name of two sites": {func(c *Config) {
 			c.Sites = append(c.Sites, Site{Name: "b.test", Aliases: []string{"api.example.com."}, Listen: []string{":443"}, Backend: "api"})
 		}, []string{`site[1].aliases[0]: "api.example.com" belongs to site[0] on :443 already: give each name of an address to one site`}},
