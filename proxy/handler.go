@@ -94,6 +94,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		admitted, refused = admit(r)
 	}
 	if refused != nil {
+		c.exchange.line = refused.line // "" but for what the wire guard refused
 		h.fail(c, failureOfRefusal(refused))
 		return
 	}

@@ -4,14 +4,10 @@ import "net/http"
 
 // refusalOf tells why r must not be served: because it stands for a head that the
 // wire guard refused, or is an HTTP/2 head beyond the limits. It is nil for every
-// other request. The access log shows the request line that was really sent.
+// other request.
 func refusalOf(r *http.Request, limits Limits) *refusal {
-	if c := connOf(r.Context()); c != nil && c.refused.Load() != nil {
-		refused := c.refused.Load()
-		if x := exchangeOf(r.Context()); x != nil {
-			x.line = refused.line
-		}
-		return refused
+	if c := connOf(r.Context()); c != nil && c.wire != nil {
+		return c.refused.Load()
 	}
 	if r.ProtoMajor == 2 {
 		return limits.head(r)

@@ -2,12 +2,16 @@ package proxy
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -22,25 +26,24 @@ func TestTimeouts_ASlowHeadIsAnsweredWith408(t *testing.T) {
 }
 
 func TestTimeouts_DrippingDoesNotBuyAHeadMoreTime(t *testing.T) {
-	lab := wireStart(t, wireEcho, func(o *Options) { o.Timeouts.Header = 100 * time.Millisecond })
-	c := lab.dial(wirePlain)
-	done := make(chan bool)
-	go func() {
-		defer close(done)
-		for range 1000 {
-			if _, err := io.WriteString(c, "X"); err != nil {
-				return
+	wireInFakeTime(t, wireEcho, func(c net.Conn) {
+		var dripping sync.WaitGroup
+		dripping.Go(func() {
+			for range 1000 {
+				if _, err := io.WriteString(c, "X"); err != nil {
+					return
+				}
+				time.Sleep(time.Second)
 			}
-			time.Sleep(5 * time.Millisecond)
+		})
+		started := time.Now()
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || res.StatusCode != http.StatusRequestTimeout || time.Since(started) != 20*time.Second {
+			t.Errorf("%v %v after %v", res, err, time.Since(started))
 		}
-	}()
-	started := time.Now()
-	res, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil || res.StatusCode != http.StatusRequestTimeout || time.Since(started) > 2*time.Second {
-		t.Errorf("%v %v after %v", res, err, time.Since(started))
-	}
-	_ = c.Close()
-	<-done
+		_ = c.Close()
+		dripping.Wait()
+	})
 }
 
 func TestTimeouts_AnIdleConnectionIsClosedWithoutAnAnswer(t *testing.T) {
@@ -55,33 +58,78 @@ func TestTimeouts_AnIdleConnectionIsClosedWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-func TestTimeouts_AFreshConnectionMayWaitLongerThanAHead(t *testing.T) {
-	lab := wireStart(t, wireEcho, func(o *Options) {
-		o.Timeouts.Handshake, o.Timeouts.Header = 300*time.Millisecond, 50*time.Millisecond
+func TestTimeouts_AConnectionMayWaitLongerThanAHead(t *testing.T) {
+	wireInFakeTime(t, wireEcho, func(c net.Conn) {
+		r := bufio.NewReader(c)
+		for range 3 {
+			wireSend(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			res, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			time.Sleep(2*time.Minute - time.Millisecond)
+		}
+		time.Sleep(time.Millisecond)
+		if _, err := r.ReadByte(); err != io.EOF {
+			t.Errorf("an idle connection is still open after two minutes: %v", err)
+		}
 	})
-	c := lab.dialTLS("http/1.1")
-	time.Sleep(400 * time.Millisecond) // longer than either
-	wireSend(t, c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-	if statuses, _ := wireAnswers(t, c); fmt.Sprint(statuses) != "[200]" {
-		t.Errorf("answers %v", statuses)
-	}
 }
 
 func TestTimeouts_ALongAnswerIsNotTakenForIdleness(t *testing.T) {
-	lab := wireStart(t, func(w http.ResponseWriter, r *http.Request) {
+	slow := func(w http.ResponseWriter, r *http.Request) {
 		select {
-		case <-time.After(300 * time.Millisecond):
+		case <-time.After(time.Hour):
 		case <-r.Context().Done():
 			t.Error("the request was cut off")
 		}
-	}, func(o *Options) { o.Timeouts.Idle, o.Timeouts.Header = 50*time.Millisecond, 50*time.Millisecond })
-	c := lab.dial(wirePlain)
-	wireSend(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /second HTTP/1.1\r\n") // the second is sent during the first
-	time.Sleep(100 * time.Millisecond)
-	wireSend(t, c, "Host: a\r\nConnection: close\r\n\r\n")
-	if statuses, _ := wireAnswers(t, c); fmt.Sprint(statuses) != "[200 200]" {
-		t.Errorf("answers %v", statuses)
 	}
+	wireInFakeTime(t, slow, func(c net.Conn) {
+		wireSend(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		var second sync.WaitGroup
+		second.Go(func() { // is sent during the first, and slowly
+			for _, part := range []string{"GET /second HTTP/1.1\r\n", "Host: a\r\nConnection: close\r\n\r\n"} {
+				_, _ = io.WriteString(c, part)
+				time.Sleep(10 * time.Minute)
+			}
+		})
+		if statuses, _ := wireAnswers(t, c); fmt.Sprint(statuses) != "[200 200]" {
+			t.Errorf("answers %v", statuses)
+		}
+		second.Wait()
+	})
+}
+
+// wirePipes is a listener without a network, so that fake time works.
+type wirePipes struct{ *handoff }
+
+func (wirePipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// wireInFakeTime serves h with the default timeouts to one plain client.
+func wireInFakeTime(t *testing.T, h http.HandlerFunc, client func(net.Conn)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		pipes := wirePipes{newHandoff()}
+		opts := wireOptions()
+		opts.Timeouts, opts.Handler, opts.Log = DefaultTimeouts(), wireRefusing(opts.Limits, h), slog.New(slog.DiscardHandler)
+		opts.Listen = func(context.Context, string, string) (net.Listener, error) { return pipes, nil }
+		s := NewServer(opts)
+		if err := s.Bind(t.Context(), []string{wirePlain}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		stopped := make(chan error)
+		go func() { stopped <- s.Serve(ctx) }()
+		ours, theirs := net.Pipe()
+		pipes.give(theirs)
+		client(ours)
+		_ = ours.Close()
+		stop()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestTimeouts_HandlersSetTheirOwnDeadlines(t *testing.T) {
