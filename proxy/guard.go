@@ -83,7 +83,7 @@ func (s *Server) newWireGuard(c net.Conn, of *client, as *conn) *wireGuard {
 	g := &wireGuard{Conn: c, conn: as, client: of, limits: s.opts.Limits, timeouts: s.opts.Timeouts, draining: &s.draining, buffers: &s.buffers}
 	g.deadline.conn = c
 	as.wire = g
-	as.account.deferred = true // connState calls answered
+	as.account.deferred = true // finished and Close call answered
 	return g
 }
 

@@ -23,6 +23,7 @@ func (g *wireGuard) begin() {
 
 // finished is called when net/http has answered a request and keeps the connection.
 func (g *wireGuard) finished() {
+	g.conn.answered()
 	g.answered++
 	if g.phase == phaseUpgrade { // it was not granted
 		g.phase = phaseHead
@@ -89,6 +90,7 @@ func (g *wireGuard) CloseWrite() error { return closeWrite(g.Conn) }
 // had time to read when it may still be sending.
 func (g *wireGuard) Close() error {
 	defer g.client.is(clientGone)
+	g.conn.answered() // before the client is counted as gone: stopping waits for that, and then for the log
 	if g.aborted.Load() {
 		return reset(g.client.raw)
 	}

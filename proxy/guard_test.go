@@ -2,14 +2,17 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
+	"time"
 )
 
 // wireBad are requests that must be refused before a handler sees anything. Each
@@ -364,6 +367,68 @@ func FuzzChunkedBody_EndsWhereNetHTTPEndsIt(f *testing.F) {
 		}
 		if rest, _ := io.ReadAll(reader); len(raw) < 4<<10 && string(rest) != raw[n:] {
 			t.Fatalf("%q: the guard ends the body at %d, net/http leaves %q", raw, n, rest)
+		}
+	})
+}
+
+// wireScript is a connection on which the client has sent some parts and then
+// ended its side.
+type wireScript struct {
+	net.Conn
+	parts []string
+}
+
+func (s *wireScript) Read(p []byte) (int, error) {
+	for len(s.parts) > 0 && s.parts[0] == "" {
+		s.parts = s.parts[1:]
+	}
+	if len(s.parts) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, s.parts[0])
+	s.parts[0] = s.parts[0][n:]
+	return n, nil
+}
+
+func (s *wireScript) SetReadDeadline(time.Time) error { return nil }
+func (s *wireScript) RemoteAddr() net.Addr            { return &net.UnixAddr{} }
+
+// Whatever a client sends and however it is cut, net/http must be able to parse
+// all that the guard passes on, and must find the same number of requests in it.
+func FuzzWireGuard_PassesOnlyWhatNetHTTPParses(f *testing.F) {
+	for _, test := range wireBad() {
+		if len(test.raw) < 1000 {
+			f.Add("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok"+test.raw, 40, 80)
+		}
+	}
+	f.Add("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX: y\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 30, 90)
+	opts := wireOptions()
+	opts.Log, opts.Handler = slog.New(slog.DiscardHandler), http.NotFoundHandler()
+	f.Fuzz(func(t *testing.T, raw string, cut, size int) {
+		cut, size = max(0, min(cut, len(raw))), max(1, min(size, 4096))
+		s := NewServer(opts)
+		script := &wireScript{parts: []string{raw[:cut], raw[cut:]}}
+		c, _ := s.clients.admit(script)
+		g := s.newWireGuard(script, c, &conn{})
+		var passed bytes.Buffer
+		_, err := io.CopyBuffer(struct{ io.Writer }{&passed}, struct{ io.Reader }{g}, make([]byte, size))
+		r := bufio.NewReader(bytes.NewReader(passed.Bytes()))
+		requests := 0
+		for {
+			request, errParse := http.ReadRequest(r)
+			if errParse == io.EOF {
+				break
+			}
+			if errParse != nil {
+				t.Fatalf("%q passed as %q: %v", raw, passed.Bytes(), errParse)
+			}
+			requests++
+			if _, errBody := io.Copy(io.Discard, request.Body); errBody != nil {
+				break // it was cut off, or its framing broke
+			}
+		}
+		if requests != g.heads {
+			t.Fatalf("%q passed as %q: %d requests, the guard counted %d (%v)", raw, passed.Bytes(), requests, g.heads, err)
 		}
 	})
 }

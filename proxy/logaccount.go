@@ -23,7 +23,7 @@ func (a *account) take(c *conn) (received, sent int64) {
 }
 
 // answered logs the request whose response has left. A server that sets
-// deferred calls it when net/http says http.StateIdle or http.StateClosed:
+// deferred calls it when net/http says http.StateIdle or closes the connection:
 // only then have the last bytes of the response been written and counted.
 func (c *conn) answered() {
 	if log := c.account.unlogged; log != nil {

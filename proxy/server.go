@@ -151,10 +151,7 @@ func connState(c net.Conn, state http.ConnState) {
 	switch g := c.(type) {
 	case *wireGuard:
 		switch state {
-		case http.StateClosed:
-			g.conn.answered()
 		case http.StateIdle:
-			g.conn.answered()
 			g.finished()
 		case http.StateHijacked:
 			g.hijacked()
