@@ -68,6 +68,9 @@ func (g *frameGuard) ConnectionState() tls.ConnectionState { return *g.conn.tls 
 
 // Read passes on what the client sends after a look at its frames.
 func (g *frameGuard) Read(p []byte) (int, error) {
+	if g.preface == 0 && g.server.draining.Load() {
+		g.server.http2.drain() // which has passed this connection by if it is that new
+	}
 	read := g.Conn.Read
 	if g.atSettings(len(p)) {
 		read = g.readSettings

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -90,6 +91,29 @@ func TestStop_EndsIdleConnectionsSoon(t *testing.T) {
 	}
 	if took := time.Since(started); took > 4*time.Second {
 		t.Errorf("stopping took %v", took)
+	}
+}
+
+func TestStop_EndsAConnectionWhoseHandshakeComesLate(t *testing.T) {
+	for _, protocol := range []string{"h2", "http/1.1"} {
+		lab := wireStart(t, wireEcho)
+		raw := lab.dial(wireTLS)
+		wireUntil(t, func() bool {
+			lab.server.clients.mu.Lock()
+			defer lab.server.clients.mu.Unlock()
+			return len(lab.server.clients.open) == 1
+		})
+		lab.cancel()
+		wireUntil(t, func() bool { return lab.server.draining.Load() })
+		c := tls.Client(raw, &tls.Config{RootCAs: lab.roots, ServerName: "example.com", NextProtos: []string{protocol}})
+		if protocol == "h2" {
+			wireSend(t, c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+		} else if err := c.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		if err := lab.stopped(); err != nil {
+			t.Errorf("%s: %v", protocol, err)
+		}
 	}
 }
 
