@@ -1,25 +1,33 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"slices"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"gateway/certs"
 	"gateway/cmd/internal/config"
+	"gateway/cmd/internal/control"
+	"gateway/cmd/internal/host"
+	"gateway/proxy"
 )
 
 func newCheckCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Tell every problem of the file and of what it names, and start nothing",
-		Long: `check reads the file as run does, and what the file names: certificates, keys,
-folders. Every problem is printed with its place, its cause and what to write
-instead. Exit code 0: gateway run would start and clients would be content;
-1: something is wrong. Warnings alone leave the exit code at 0.`,
+		Long: `check reads the file as run does, and looks at what the file names:
+certificates, keys, folders, commands, ports. Every problem is printed with its
+place, its cause and what to write instead. Exit code 0: gateway run would start
+and clients would be content; 1: something is wrong. Warnings alone leave the
+exit code at 0. A port that the running gateway of this file serves is free.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path := configPath(cmd)
@@ -27,7 +35,15 @@ instead. Exit code 0: gateway run would start and clients would be content;
 			if err != nil {
 				return tellProblems(cmd.ErrOrStderr(), err)
 			}
-			return checkNamed(cmd.OutOrStdout(), cmd.ErrOrStderr(), path, loaded)
+			c := checker{path: path, config: loaded, out: cmd.ErrOrStderr()}
+			c.certificates(time.Now())
+			c.ports(cmd.Context())
+			if c.failed {
+				return silentError{fmt.Errorf("%s names something that is not right", path)}
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: nothing is wrong; sites: %d, backends: %d, warnings: %d\n",
+				path, len(loaded.Sites), len(loaded.Backends), c.warnings)
+			return err
 		},
 	}
 }
@@ -45,18 +61,70 @@ func tellProblems(w io.Writer, err error) error {
 	return silentError{err}
 }
 
-// checkNamed looks at what a sound file names.
-func checkNamed(stdout, stderr io.Writer, path string, c *config.Config) error {
-	failed := false
-	for _, site := range certificateSites(c) {
-		for _, problem := range certs.Inspect(site, time.Now()) {
-			fmt.Fprintf(stderr, "%s: site %q: %v\n", problem.Severity, site.Name, problem)
-			failed = failed || problem.Severity != certs.Warning
+// checker looks at what a sound file names.
+type checker struct {
+	path     string
+	config   *config.Config
+	out      io.Writer
+	failed   bool
+	warnings int
+}
+
+func (c *checker) wrong(what error) {
+	c.failed = true
+	fmt.Fprintf(c.out, "%s: %v\n", c.path, what)
+}
+
+func (c *checker) warn(what error) {
+	c.warnings++
+	fmt.Fprintf(c.out, "%s: warning: %v\n", c.path, what)
+}
+
+func (c *checker) certificates(now time.Time) {
+	for _, site := range c.config.Certs() {
+		for _, problem := range certs.Inspect(site, now) {
+			tell := c.wrong
+			if problem.Severity == certs.Warning {
+				tell = c.warn
+			}
+			tell(fmt.Errorf("site %q: %w", site.Name, problem))
 		}
 	}
-	if failed {
-		return silentError{errors.New("certificates have problems")}
+}
+
+// ports opens every address for a moment. What the user who checks may not open
+// may be open to the user whom gateway will run as, so that is a warning.
+func (c *checker) ports(ctx context.Context) {
+	own := c.runningPID(ctx)
+	for _, written := range slices.Compact(slices.Sorted(slices.Values(endpoints(c.config)))) {
+		endpoint, err := proxy.ParseEndpoint(written)
+		if err != nil {
+			continue // the file's check told it
+		}
+		l, err := net.Listen(endpoint.Network, endpoint.Address)
+		if err == nil {
+			_ = l.Close()
+			continue
+		}
+		explained := host.ListenError(ctx, endpoint.Network, endpoint.Address, err, anotherListen)
+		var taken *host.InUseError
+		switch {
+		case errors.As(explained, &taken) && own != 0 && taken.Holder.PID == own:
+		case errors.Is(err, syscall.EACCES):
+			c.warn(explained)
+		default:
+			c.wrong(explained)
+		}
 	}
-	_, err := fmt.Fprintf(stdout, "%s: nothing wrong: %d sites, %d backends\n", path, len(c.Sites), len(c.Backends))
-	return err
+}
+
+// runningPID is the process that serves this file already, or 0.
+func (c *checker) runningPID(ctx context.Context) int {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	var report statusReport
+	if control.NewClient(c.config.Admin.Socket).Call(ctx, callStatus, struct{}{}, &report) != nil {
+		return 0
+	}
+	return report.PID
 }

@@ -21,20 +21,7 @@ func TestCrowd_TenThousandIdleConnectionsAreAllServedAfterwards(t *testing.T) {
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "served") }))
 	t.Cleanup(backend.Close)
 	port := freePort(t)
-	p := startGateway(t, builtGateway(t), fmt.Sprintf(`
-state = %q
-[log]
-access = ""
-[[site]]
-name = "api.example.com"
-listen = ["127.0.0.1:%d"]
-certificate = "files"
-files = %q
-backend = "api"
-[[backend]]
-name = "api"
-url = %q
-`, t.TempDir(), port, ca.install(t, "api.example.com"), backend.URL))
+	p := startGateway(t, builtGateway(t), oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, "[log]\naccess = ''"))
 
 	settings := &tls.Config{RootCAs: ca.pool, ServerName: "api.example.com", ClientSessionCache: tls.NewLRUClientSessionCache(1)}
 	before := residentPeak(t, p.cmd.Process.Pid)

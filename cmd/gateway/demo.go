@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -63,13 +64,25 @@ func runDemo(cmd *cobra.Command, setup demo.Setup) error {
 	if err != nil {
 		return tellProblems(cmd.ErrOrStderr(), err)
 	}
+	g, err := newGeneration(path, loaded)
+	if err != nil {
+		return err
+	}
+	g.anotherAddress = "choose other addresses, such as --listen 127.0.0.1:7899"
+	g.ready = func() { greet(cmd.OutOrStdout(), setup, path) }
+	if err := g.open(cmd.Context()); err != nil {
+		return err
+	}
+	return runUntilSignal(cmd.Context(), g)
+}
+
+// greet shows a newcomer what to try.
+func greet(w io.Writer, setup demo.Setup, path string) {
 	home, _ := os.UserHomeDir() // without one, whole paths are shown
-	return serveConfig(cmd.Context(), path, loaded, func() {
-		_ = demo.Welcome(cmd.OutOrStdout(), demo.Info{
-			Listen: setup.Listen, Backend: setup.Backend, State: setup.State,
-			CA: certs.LocalRoot(setup.State), Config: path, Home: home,
-		}) // a closed terminal is no reason to stop
-	})
+	_ = demo.Welcome(w, demo.Info{
+		Listen: setup.Listen, Backend: setup.Backend, State: setup.State,
+		CA: certs.LocalRoot(setup.State), Config: path, Home: home,
+	}) // a closed terminal is no reason to stop
 }
 
 // prepareDemo completes the setup and writes its file.

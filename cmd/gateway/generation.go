@@ -25,6 +25,9 @@ type generation struct {
 	control  *control.Server
 	path     string // of the file
 	started  time.Time
+
+	anotherAddress string // the way out when an address cannot be had
+	ready          func() // called once connections are accepted
 }
 
 func newGeneration(path string, c *config.Config) (*generation, error) {
@@ -32,7 +35,7 @@ func newGeneration(path string, c *config.Config) (*generation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log.error: %w", err)
 	}
-	g := &generation{config: c, errorLog: errorLog, log: errorLog.Logger(), path: path, started: time.Now()}
+	g := &generation{config: c, errorLog: errorLog, log: errorLog.Logger(), path: path, started: time.Now(), anotherAddress: anotherListen, ready: func() {}}
 	if g.access, err = proxy.NewAccessLog(c.Log, g.log); err != nil {
 		return nil, fmt.Errorf("log.access: %w", err)
 	}
@@ -52,33 +55,6 @@ func newGeneration(path string, c *config.Config) (*generation, error) {
 	})
 	g.control = g.newControl()
 	return g, nil
-}
-
-// certificateSites are the sites that speak TLS, as package certs sees them.
-func certificateSites(c *config.Config) []certs.Site {
-	var sites []certs.Site
-	for _, site := range c.Sites {
-		endpoints := tlsEndpoints(site.Listen)
-		if len(endpoints) == 0 {
-			continue
-		}
-		sites = append(sites, certs.Site{
-			Name: site.Name, Aliases: site.Aliases, Default: site.Default,
-			Endpoints: endpoints, Config: site.Config,
-		})
-	}
-	return sites
-}
-
-// tlsEndpoints are those of the addresses on which TLS is spoken.
-func tlsEndpoints(listen []string) []string {
-	var endpoints []string
-	for _, written := range listen {
-		if endpoint, err := proxy.ParseEndpoint(written); err == nil && !endpoint.PlainOnly {
-			endpoints = append(endpoints, written)
-		}
-	}
-	return endpoints
 }
 
 // endpoints are all addresses that the sites name.

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -38,6 +39,9 @@ var binaries = struct {
 }{path: map[string]string{}}
 
 func TestMain(m *testing.M) {
+	if spec := os.Getenv(backendEnv); spec != "" {
+		os.Exit(beBackend(spec))
+	}
 	dir, err := os.MkdirTemp("", "gateway-test")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -177,6 +181,24 @@ func startGateway(t testing.TB, binary, configuration string) *process {
 	return p
 }
 
+// oneSite is a configuration with one site, whose certificate lies in a folder,
+// in front of one backend; more is put above the sites.
+func oneSite(t testing.TB, certificates string, port int, backend, more string) string {
+	return fmt.Sprintf(`
+state = %q
+%s
+[[site]]
+name = "api.example.com"
+listen = ["127.0.0.1:%d"]
+certificate = "files"
+files = %q
+backend = "api"
+[[backend]]
+name = "api"
+url = %q
+`, t.TempDir(), more, port, certificates, backend)
+}
+
 func writeFile(t testing.TB, dir, name, text string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
@@ -185,6 +207,8 @@ func writeFile(t testing.TB, dir, name, text string) string {
 	}
 	return path
 }
+
+func notifyTerm(c chan<- os.Signal) { signal.Notify(c, syscall.SIGTERM) }
 
 // freePort is a port that nothing listened on a moment ago.
 func freePort(t testing.TB) int {

@@ -15,18 +15,7 @@ import (
 func TestReplace_ANewCertificateIsServedWithinFiveSeconds(t *testing.T) {
 	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
 	dir := ca.install(t, "api.example.com")
-	p := startGateway(t, racyGateway(t), fmt.Sprintf(`
-state = %q
-[[site]]
-name = "api.example.com"
-listen = ["127.0.0.1:%d"]
-certificate = "files"
-files = %q
-backend = "api"
-[[backend]]
-name = "api"
-url = %q
-`, t.TempDir(), port, dir, backend.URL))
+	p := startGateway(t, racyGateway(t), oneSite(t, dir, port, backend.URL, ""))
 	first := served(t, ca, port)
 
 	// A key that fits nothing: the old pair stays.

@@ -24,14 +24,14 @@ second one ends at once. SIGUSR1 opens the log files anew.`,
 			if err != nil {
 				return tellProblems(cmd.ErrOrStderr(), err)
 			}
-			return serveConfig(cmd.Context(), path, loaded, func() {})
+			return serveConfig(cmd.Context(), path, loaded)
 		},
 	}
 }
 
 // serveConfig opens everything the configuration needs and serves it until a
-// signal says to stop; ready is called once connections are accepted.
-func serveConfig(ctx context.Context, path string, c *config.Config, ready func()) error {
+// signal says to stop.
+func serveConfig(ctx context.Context, path string, c *config.Config) error {
 	g, err := newGeneration(path, c)
 	if err != nil {
 		return err
@@ -39,5 +39,5 @@ func serveConfig(ctx context.Context, path string, c *config.Config, ready func(
 	if err := g.open(ctx); err != nil {
 		return err
 	}
-	return runUntilSignal(ctx, g, ready)
+	return runUntilSignal(ctx, g)
 }

@@ -26,17 +26,20 @@ func (g *generation) open(ctx context.Context) (err error) {
 			err = errors.Join(err, g.access.Close())
 		}
 	}()
-	if err := g.store.Apply(ctx, certificateSites(g.config)); err != nil {
+	if err := g.store.Apply(ctx, g.config.Certs()); err != nil {
 		return err
 	}
 	if err := g.server.Bind(ctx, endpoints(g.config)); err != nil {
-		return explainBind(ctx, err)
+		return explainBind(ctx, err, g.anotherAddress)
 	}
 	return nil
 }
 
+// anotherListen is the way out when an address of a site cannot be had.
+const anotherListen = "write another address in the site's listen"
+
 // explainBind names the process that holds an address, and the way out.
-func explainBind(ctx context.Context, err error) error {
+func explainBind(ctx context.Context, err error, instead string) error {
 	var refused *proxy.BindError
 	if !errors.As(err, &refused) {
 		return err
@@ -45,15 +48,15 @@ func explainBind(ctx context.Context, err error) error {
 	if parseErr != nil {
 		return err
 	}
-	return host.ListenError(ctx, endpoint.Network, endpoint.Address, refused.Err, "write another address in the site's listen")
+	return host.ListenError(ctx, endpoint.Network, endpoint.Address, refused.Err, instead)
 }
 
 // serve runs until ctx ends and everything has stopped, in this order: nobody
 // can give commands any more, the servers drain, and only then the backends that
 // answer the last requests are stopped, then the certificates and the log.
-func (g *generation) serve(ctx context.Context, ready func()) error {
+func (g *generation) serve(ctx context.Context) error {
 	g.log.Info("serving", "addresses", strings.Join(g.addresses(), " "), "version", version)
-	ready()
+	g.ready()
 	return runLifetimes(ctx, []lifetime{
 		{"access log", g.access.Run},
 		{"certificates", g.store.Run},

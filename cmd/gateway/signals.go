@@ -9,7 +9,7 @@ import (
 
 // runUntilSignal serves until SIGTERM or SIGINT and lets requests in flight
 // finish; a second one of these ends at once. SIGUSR1 opens the log files anew.
-func runUntilSignal(ctx context.Context, g *generation, ready func()) error {
+func runUntilSignal(ctx context.Context, g *generation) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -17,7 +17,7 @@ func runUntilSignal(ctx context.Context, g *generation, ready func()) error {
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	done := make(chan error, 1)
-	go func() { done <- g.serve(serving, ready) }()
+	go func() { done <- g.serve(serving) }()
 	for {
 		select {
 		case err := <-done:

@@ -39,7 +39,7 @@ func TestSlow_AttacksDoNotKeepAWellBehavedClientOut(t *testing.T) {
 	for name, flags := range attacks {
 		t.Run(name, func(t *testing.T) {
 			port := freePort(t)
-			p := startGateway(t, builtGateway(t), stopConfig(t, ca, port, backend.URL, ""))
+			p := startGateway(t, builtGateway(t), oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, ""))
 			target := fmt.Sprintf("https://localhost:%d/large", port)
 			attack := exec.Command(attacker, append(flags, "-c", "1000", "-r", "500", "-l", "6", "-u", target)...)
 			if err := attack.Start(); err != nil {

@@ -73,26 +73,9 @@ func ask(client *http.Client, url string) <-chan answer {
 	return answers
 }
 
-func stopConfig(t *testing.T, ca *authority, port int, backend, timeouts string) string {
-	return fmt.Sprintf(`
-state = %q
-[timeouts]
-%s
-[[site]]
-name = "api.example.com"
-listen = ["127.0.0.1:%d"]
-certificate = "files"
-files = %q
-backend = "api"
-[[backend]]
-name = "api"
-url = %q
-`, t.TempDir(), timeouts, port, ca.install(t, "api.example.com"), backend)
-}
-
 func TestStop_RequestsInFlightFinishAndNewConnectionsAreRefused(t *testing.T) {
 	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
-	p := startGateway(t, racyGateway(t), stopConfig(t, ca, port, backend.URL, `drain = "60s"`))
+	p := startGateway(t, racyGateway(t), oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, "[timeouts]\ndrain = '60s'"))
 	url := fmt.Sprintf("https://api.example.com:%d/", port)
 	h1, h2 := ask(ca.client(t, false), url), ask(ca.client(t, true), url)
 	<-backend.asked
@@ -127,7 +110,7 @@ func waitUntilRefused(t *testing.T, port int) {
 
 func TestStop_DrainIsBounded(t *testing.T) {
 	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
-	p := startGateway(t, racyGateway(t), stopConfig(t, ca, port, backend.URL, `drain = "200ms"`))
+	p := startGateway(t, racyGateway(t), oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, "[timeouts]\ndrain = '200ms'"))
 	answers := ask(ca.client(t, false), fmt.Sprintf("https://api.example.com:%d/", port))
 	<-backend.asked
 	p.signal(syscall.SIGTERM)
@@ -139,7 +122,7 @@ func TestStop_DrainIsBounded(t *testing.T) {
 
 func TestStop_ASecondSignalEndsAtOnce(t *testing.T) {
 	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
-	p := startGateway(t, racyGateway(t), stopConfig(t, ca, port, backend.URL, `drain = "1h"`))
+	p := startGateway(t, racyGateway(t), oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, "[timeouts]\ndrain = '1h'"))
 	answers := ask(ca.client(t, false), fmt.Sprintf("https://api.example.com:%d/", port))
 	<-backend.asked
 	p.signal(syscall.SIGTERM)
@@ -155,7 +138,7 @@ func TestStop_ASecondSignalEndsAtOnce(t *testing.T) {
 
 func TestStop_WebSocketsGetTheirOwnGrace(t *testing.T) {
 	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
-	p := startGateway(t, racyGateway(t), stopConfig(t, ca, port, backend.URL, "drain = \"5s\"\nupgraded = \"1h\""))
+	p := startGateway(t, racyGateway(t), oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, "[timeouts]\ndrain = '5s'\nupgraded = '1h'"))
 	c, _, err := websocket.Dial(t.Context(), fmt.Sprintf("wss://api.example.com:%d/ws", port), &websocket.DialOptions{HTTPClient: ca.client(t, false)})
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +156,7 @@ func TestStop_WebSocketsGetTheirOwnGrace(t *testing.T) {
 
 func TestStop_WebSocketsAreCutAfterTheirGrace(t *testing.T) {
 	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
-	p := startGateway(t, racyGateway(t), stopConfig(t, ca, port, backend.URL, `upgraded = "100ms"`))
+	p := startGateway(t, racyGateway(t), oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, "[timeouts]\nupgraded = '100ms'"))
 	c, _, err := websocket.Dial(t.Context(), fmt.Sprintf("wss://api.example.com:%d/ws", port), &websocket.DialOptions{HTTPClient: ca.client(t, false)})
 	if err != nil {
 		t.Fatal(err)

@@ -24,20 +24,7 @@ func TestTransfer_OneGiBEachWayInSixtyFourMiB(t *testing.T) {
 	backend := httptest.NewServer(http.HandlerFunc(serveTransfers))
 	t.Cleanup(backend.Close)
 	port := freePort(t)
-	p := startGateway(t, builtGateway(t), fmt.Sprintf(`
-state = %q
-[log]
-access = ""
-[[site]]
-name = "api.example.com"
-listen = ["127.0.0.1:%d"]
-certificate = "files"
-files = %q
-backend = "api"
-[[backend]]
-name = "api"
-url = %q
-`, t.TempDir(), port, ca.install(t, "api.example.com"), backend.URL))
+	p := startGateway(t, builtGateway(t), oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, "[log]\naccess = ''"))
 
 	url := fmt.Sprintf("https://api.example.com:%d/", port)
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
