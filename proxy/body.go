@@ -119,6 +119,13 @@ func (b *clientBody) shut() {
 	b.pace.stop()
 }
 
+// untouched reports that nothing of the body was asked for yet.
+func (b *clientBody) untouched() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.begun
+}
+
 func (b *clientBody) failure() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -23,6 +23,7 @@ type call struct {
 	route  *route
 
 	sent           time.Time // when the backend was asked
+	gate           *gate     // of the backend that has the request; nil before and after
 	backendFailure error     // how reading its response failed
 	aborted        bool      // the response ends without being complete
 }
@@ -52,6 +53,14 @@ func (h *Handler) newCall(w http.ResponseWriter, r *http.Request) *call {
 		c.exchange.id = requestID(r.Header["X-Request-Id"])
 	}
 	return c
+}
+
+// leave tells that the backend is done with the request.
+func (c *call) leave() {
+	if c.gate != nil {
+		c.gate.leave()
+		c.gate = nil
+	}
 }
 
 func (c *call) endpoint() string {

@@ -78,7 +78,11 @@ func clientFailure(c circumstances) failure {
 }
 
 func backendFailure(err error) failure {
+	var away *awayError
 	switch {
+	case errors.As(err, &away):
+		return failure{status: http.StatusServiceUnavailable, level: slog.LevelError, reason: away.reason,
+			page: pageUnavailable, retryAfter: away.retryAfter, backendBad: true}
 	case errors.Is(err, errBackendBusy):
 		return failure{status: http.StatusServiceUnavailable, level: slog.LevelWarn, reason: "backend's connections are all busy",
 			page: pageUnavailable, retryAfter: time.Second}
@@ -165,5 +169,6 @@ func isReset(err error) bool {
 // kept-alive connection that the backend closed just as a request was sent on it.
 func isClosed(err error) bool {
 	return isReset(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, errPeerGone) || errors.Is(err, errUnanswered) ||
 		strings.Contains(err.Error(), "server closed idle connection")
 }

@@ -54,7 +54,7 @@ func frontConfig(backend string, change ...func(*Config)) Config {
 		Limits:   DefaultLimits(),
 		Timeouts: DefaultTimeouts(),
 		Sites:    []Site{{Name: "api.example.com", Listen: []string{":443"}, Backend: "api"}},
-		Backends: []Backend{{Name: "api", URL: backend}},
+		Backends: []Backend{{Name: "api", URL: backend, Hold: new(time.Duration)}},
 	}
 	for _, f := range change {
 		f(&cfg)

@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -18,6 +20,32 @@ type Deps struct {
 	// died with a request in its hands. It is called on the request's goroutine and
 	// must not block. Nil is fine.
 	Unreachable func(backend string)
+	// Availability tells what is known of a backend. It is asked for every request
+	// and must not block. If it is nil, every backend is presumed to be up, and one
+	// that refuses connections is tried again every now and then.
+	Availability func(backend string) Availability
+	// Count is told of requests that had to wait for their backend and of those that
+	// failed because of it. It must not block. Nil is fine.
+	Count func(backend string, held, failed int64)
+}
+
+func (d Deps) availabilityOf(backend string) func() Availability {
+	if d.Availability == nil {
+		return presumedUp
+	}
+	return func() Availability { return d.Availability(backend) }
+}
+
+func (d Deps) unreachable(backend string) {
+	if d.Unreachable != nil {
+		d.Unreachable(backend)
+	}
+}
+
+func (d Deps) count(backend string, held, failed int64) {
+	if d.Count != nil {
+		d.Count(backend, held, failed)
+	}
 }
 
 // Handler answers requests: it finds the site and the route, refuses what must
@@ -43,7 +71,7 @@ func NewHandler(cfg Config, deps Deps) (*Handler, error) {
 	}
 	upstreams := map[string]*upstream{}
 	for _, b := range cfg.Backends {
-		if upstreams[b.Name], err = newUpstream(b, cfg.Timeouts); err != nil {
+		if upstreams[b.Name], err = newUpstream(b, cfg.Timeouts, deps); err != nil {
 			return nil, err
 		}
 	}
@@ -81,8 +109,28 @@ func (h *Handler) reverseProxy() *httputil.ReverseProxy {
 // Close drops the idle connections to the backends. Requests in flight go on.
 func (h *Handler) Close() {
 	for _, u := range h.upstreams {
-		u.close()
+		u.dropIdle()
 	}
+}
+
+// Drain keeps new requests from a backend that is about to be stopped, and
+// returns when those that it has are answered, or with an error when ctx ends.
+// From its return on, no request reaches the backend before there is news of it
+// from Deps.Availability, which should not call the backend up while Drain runs.
+// WebSockets are not waited for: they end with the backend. A stream of events
+// is, until ctx ends.
+//
+// After a reload, the handler of the old configuration may have requests left
+// and is drained as well.
+func (h *Handler) Drain(ctx context.Context, backend string) error {
+	u := h.upstreams[backend]
+	if u == nil {
+		return fmt.Errorf("there is no backend %q to drain", backend)
+	}
+	if err := u.gate.drain(ctx); err != nil {
+		return fmt.Errorf("backend %q still has %d requests: %w", backend, u.gate.inFlight.Load(), err)
+	}
+	return nil
 }
 
 // ServeHTTP answers one request.
@@ -139,6 +187,7 @@ func (h *Handler) serveRoute(c *call) {
 		h.fail(c, failureOf(err, c.circumstances()))
 		return
 	}
+	defer c.leave()
 	defer h.watchAbort(c)
 	h.proxy.ServeHTTP(c.w, out)
 }
@@ -191,8 +240,9 @@ func (h *Handler) watchAbort(c *call) {
 // note writes the one line of a failure to the error log and tells whoever
 // watches the backend.
 func (h *Handler) note(c *call, f failure) {
-	if f.backendBad && h.deps.Unreachable != nil {
-		h.deps.Unreachable(c.exchange.backend)
+	if f.backendBad {
+		h.deps.unreachable(c.exchange.backend)
+		h.deps.count(c.exchange.backend, 0, 1)
 	}
 	if !h.deps.Log.Enabled(c.r.Context(), f.level) {
 		return
@@ -230,8 +280,11 @@ type backendBody struct {
 
 func (b *backendBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		b.call.backendFailure = err
+	if err != nil {
+		b.call.leave() // the client may take its time to read the rest
+		if !errors.Is(err, io.EOF) {
+			b.call.backendFailure = err
+		}
 	}
 	return n, err
 }
@@ -240,9 +293,7 @@ func (b *backendBody) Read(p []byte) (int, error) {
 type backends struct{}
 
 func (backends) RoundTrip(r *http.Request) (*http.Response, error) {
-	c := callOf(r.Context())
-	c.sent = time.Now()
-	return c.route.upstream.RoundTrip(r)
+	return callOf(r.Context()).route.upstream.RoundTrip(r)
 }
 
 // buffers lends out the buffers that response bodies are copied through.

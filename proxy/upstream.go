@@ -1,12 +1,10 @@
 package proxy
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptrace"
 	"time"
 )
 
@@ -29,8 +27,7 @@ const (
 var errBackendBusy = errors.New("every connection that is allowed to the backend was busy")
 
 // upstream is one backend as requests meet it: its address and the connections
-// to it. It is a RoundTripper, so that what waits for a backend to come back can
-// stand in front of it.
+// to it, with the gate before them.
 type upstream struct {
 	name         string
 	preserveHost bool
@@ -44,15 +41,21 @@ type upstream struct {
 	unsafe   *http.Transport // for the others; the same as safe if connections are limited
 	limited  bool
 	patience time.Duration // for a connection to become free, if they are limited
+
+	gate *gate
+	hold time.Duration // how long a request waits for the backend in all
+	deps Deps
 }
 
-func newUpstream(b Backend, timeouts Timeouts) (*upstream, error) {
+func newUpstream(b Backend, timeouts Timeouts, deps Deps) (*upstream, error) {
 	address, err := parseBackendURL(b.URL)
 	if err != nil {
 		return nil, fmt.Errorf("backend %q: %w", b.Name, err)
 	}
 	u := &upstream{name: b.Name, preserveHost: b.PreservesHost(), scheme: address.url.Scheme, host: address.url.Host,
-		dialed: address.url.Host, path: address.url.EscapedPath(), patience: b.FirstByteOr(timeouts.FirstByte)}
+		dialed: address.url.Host, path: address.url.EscapedPath(), patience: b.FirstByteOr(timeouts.FirstByte),
+		hold: b.HoldFor(), deps: deps}
+	u.gate = newGate(deps.availabilityOf(b.Name), bounds{time: u.hold, requests: b.HoldsRequests(), bytes: int64(b.HoldsBytes())})
 	u.authority, _ = parseAuthority(address.url.Host)
 	u.safe = newTransport(b, timeouts, address, idleTimeout)
 	u.unsafe = newTransport(b, timeouts, address, idleTimeoutUnsafe)
@@ -84,44 +87,25 @@ func newTransport(b Backend, timeouts Timeouts, address backendAddress, idle tim
 	}
 }
 
-// RoundTrip sends one request and notes in its exchange what came of it.
-func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
+// send sends a request once.
+func (u *upstream) send(r *http.Request, a *attempt) (*http.Response, error) {
 	transport := u.unsafe
 	if isSafe(r.Method) {
 		transport = u.safe
 	}
-	x := exchangeOf(r.Context())
-	x.backend = u.name
-	x.tries++
-	if !u.limited {
-		return transport.RoundTrip(r)
+	if u.limited {
+		a.limit(u.patience)
 	}
-	ctx, release := u.boundWait(r.Context())
-	res, err := transport.RoundTrip(r.WithContext(ctx))
+	res, err := transport.RoundTrip(r)
 	if err != nil {
-		release()
-		return nil, errors.Join(err, causeUnlessParent(ctx, r.Context()))
+		return nil, a.end(r.Context(), err)
 	}
 	return res, nil
 }
 
-// boundWait ends a request that gets no connection in time. It no longer acts
-// once there is a connection.
-func (u *upstream) boundWait(parent context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(parent)
-	timer := time.AfterFunc(u.patience, func() { cancel(errBackendBusy) })
-	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { timer.Stop() }}
-	return httptrace.WithClientTrace(ctx, trace), func() { timer.Stop(); cancel(nil) }
-}
-
-func causeUnlessParent(ctx, parent context.Context) error {
-	if cause := context.Cause(ctx); parent.Err() == nil && errors.Is(cause, errBackendBusy) {
-		return cause
-	}
-	return nil
-}
-
-func (u *upstream) close() {
+// dropIdle closes the connections that nobody uses: where one was closed by the
+// backend, the others are likely to be.
+func (u *upstream) dropIdle() {
 	u.safe.CloseIdleConnections()
 	u.unsafe.CloseIdleConnections()
 }

@@ -1,0 +1,183 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// replayPause is the time between the death of a connection with an unanswered
+// request on it and the second try. A process that dies closes its connections
+// one after the other, and the one that accepts others may be the last.
+const replayPause = 25 * time.Millisecond
+
+// RoundTrip sends a request to the backend: now, or when the backend is back. It
+// sends it again if that is safe, and notes in its exchange what came of it.
+func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
+	j := &journey{upstream: u, request: r, call: callOf(r.Context())}
+	j.call.exchange.backend = u.name
+	for {
+		if err := j.admit(); err != nil {
+			return nil, err
+		}
+		res, err := j.try()
+		if err == nil {
+			return res, nil
+		}
+		if err = j.retry(err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// journey is the way of one request to its backend.
+//
+// A request of which nothing was written is sent again, whatever its method, as
+// long as its body can be had again. One that was written but not answered is
+// sent a second time if the backend may carry it out twice: its method says so
+// (RFC 9110, section 9.2.2), or its Idempotency-Key. It is never sent a third
+// time, and not again after a timeout: the backend may still be working on it.
+type journey struct {
+	*upstream
+	request *http.Request
+	call    *call
+	ticket  *ticket // nil if it never had to queue
+	latest  *attempt
+	failed  error // what the latest attempt came to
+	sent    int   // how often it was written, if only in part
+	stale   bool  // it met a connection that had been closed
+	counted bool  // as held
+}
+
+// admit passes the gate.
+func (j *journey) admit() error {
+	if j.ticket == nil {
+		if j.gate.enter() {
+			j.call.gate = j.gate
+			return nil
+		}
+		j.ticket = &ticket{bytes: j.gathered()}
+	}
+	began := time.Now()
+	j.ticket.until = began.Add(j.hold - j.call.exchange.held)
+	err := j.gate.wait(j.request.Context(), j.ticket)
+	j.noteHeld(time.Since(began))
+	if err == nil {
+		j.call.gate = j.gate
+		return nil
+	}
+	var away *awayError
+	if errors.As(err, &away) {
+		away.cause = j.failed
+	}
+	return err
+}
+
+func (j *journey) gathered() int64 {
+	if j.request.GetBody == nil {
+		return 0
+	}
+	return j.request.ContentLength
+}
+
+// heldAtLeast is the least wait that makes a request a held one.
+const heldAtLeast = time.Millisecond
+
+func (j *journey) noteHeld(d time.Duration) {
+	j.call.exchange.held += d
+	if !j.counted && j.call.exchange.held >= heldAtLeast {
+		j.counted = true
+		j.deps.count(j.name, 1, 0)
+	}
+}
+
+// try sends the request.
+func (j *journey) try() (*http.Response, error) {
+	var onSent func()
+	if j.ticket != nil {
+		onSent = func() { j.gate.sent(j.ticket) }
+	}
+	attempt, out := newAttempt(j.request, j.call.body, onSent)
+	j.latest, j.call.sent = attempt, time.Now()
+	res, err := j.send(out, attempt)
+	if err == nil || attempt.wrote() {
+		j.sent++
+		j.call.exchange.tries++
+	}
+	if j.ticket != nil {
+		j.gate.answered(j.ticket, err == nil || attempt.conn != nil && !isUnreachable(err))
+	}
+	if err != nil || res.StatusCode == http.StatusSwitchingProtocols {
+		j.call.leave()
+	}
+	return res, err
+}
+
+// retry decides whether a request whose try has failed is to be sent again; nil:
+// it is, when the gate lets it pass. Otherwise it is the error to answer with.
+func (j *journey) retry(err error) error {
+	j.failed = err
+	lost := isUnreachable(err) || isClosed(err)
+	wrote := j.latest.wrote()
+	switch {
+	case !lost || isTimeout(err) && wrote || !j.isRepeatable() || j.request.Context().Err() != nil:
+		return err
+	case !wrote && !j.stale && j.latest.reused:
+		// The connection was closed while nobody used it, which says little of the
+		// backend.
+		j.stale = true
+		j.dropIdle()
+		return nil
+	case !wrote:
+		return j.retryUnsent(err)
+	case j.sent == 1 && mayRepeat(j.request):
+		j.deps.unreachable(j.name)
+		j.dropIdle()
+		return j.rest(replayPause)
+	}
+	return err
+}
+
+// retryUnsent is for a request that the backend has seen nothing of.
+func (j *journey) retryUnsent(err error) error {
+	j.deps.unreachable(j.name)
+	switch {
+	case j.gate.refused():
+		return nil
+	case j.hold == 0:
+		return err
+	}
+	e := away("the backend has been away for long")
+	e.cause = err
+	return e
+}
+
+// rest waits outside the queue.
+func (j *journey) rest(d time.Duration) error {
+	began := time.Now()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	defer func() { j.noteHeld(time.Since(began)) }()
+	select {
+	case <-timer.C:
+		return nil
+	case <-j.request.Context().Done():
+		return context.Cause(j.request.Context())
+	}
+}
+
+// isRepeatable reports whether the body can be had from its beginning.
+func (j *journey) isRepeatable() bool {
+	r := j.request
+	return r.Body == nil || r.Body == http.NoBody || r.GetBody != nil || j.call.body.untouched()
+}
+
+// mayRepeat reports whether the backend may carry the request out twice.
+func mayRepeat(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	return r.Header.Get("Idempotency-Key") != ""
+}
