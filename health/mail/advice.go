@@ -74,8 +74,13 @@ func sayTooBig(*Failure) []string {
 	return []string{"The message is too big for this server. gateway's mails stay below 400 KB; ask the server's admin for a higher limit."}
 }
 
+// isRelayDenied knows a server that takes mail for others only from its own users:
+// by the word, or by a refusal for reasons of policy when there was no login.
 func isRelayDenied(f *Failure) bool {
-	return f.Stage == StageReceiver && f.Code/100 == 5 && strings.Contains(strings.ToLower(f.Text), "relay")
+	if f.Stage != StageReceiver || f.Code/100 != 5 {
+		return false
+	}
+	return strings.Contains(strings.ToLower(f.Text), "relay") || f.user == "" && f.Enhanced[1] == 7
 }
 
 // isSenderRefused also knows the servers that check the sender late: their
