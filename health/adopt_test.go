@@ -87,7 +87,7 @@ func TestMonitor_AdoptsTheBackendOfAKilledGateway(t *testing.T) {
 	if s := m.Status(); s.PID != pid || !s.Adopted || m.get(t) != pid {
 		t.Errorf("status %+v, want the adopted pid %d", s, pid)
 	}
-	if got := len(marked("api@" + testInstance(t, m) + ".")); got != 1 {
+	if got := len(strays("api@"+testInstance(t, m)+".", group{})); got != 1 {
 		t.Errorf("%d copies run, want one", got)
 	}
 	if !strings.Contains(string(m.Logs(0)), "listening") {
@@ -145,14 +145,14 @@ func TestMonitor_ReplacesAStrayOfItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	strays := identities(marked("api@" + instance + "."))
-	if len(strays) != 2 {
-		t.Fatalf("%d strays, want two workers", len(strays))
+	left := identities(strays("api@"+instance+".", group{}))
+	if len(left) != 2 {
+		t.Fatalf("%d strays, want two workers", len(left))
 	}
 	o.Config.StopGrace = 100 * time.Millisecond
 	m := monitorAt(t, o, dir, nil)
 	m.waitUp(t)
-	for _, id := range strays {
+	for _, id := range left {
 		if id.lives() {
 			t.Errorf("stray %d lives", id.PID)
 		}

@@ -117,7 +117,7 @@ func TestMonitor_FollowsABackendIntoTheBackground(t *testing.T) {
 	if err := m.stop(); err != nil {
 		t.Fatal(err)
 	}
-	if left := marked("api@" + testInstance(t, m) + "."); len(left) > 0 {
+	if left := strays("api@"+testInstance(t, m)+".", group{}); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
 }
@@ -127,7 +127,7 @@ func TestMonitor_EndsWorkersThatIgnoreTheSignal(t *testing.T) {
 	m.waitUp(t)
 	h := &host{name: "api"}
 	h.instance, _ = places{m.options.State, "api"}.instance()
-	members := marked(h.prefix())
+	members := strays(h.prefix(), group{})
 	if len(members) != 3 {
 		t.Fatalf("%d processes, want a master and two workers", len(members))
 	}
@@ -146,7 +146,7 @@ func TestMonitor_EndsWorkersThatIgnoreTheSignal(t *testing.T) {
 		if err := m.Stop(limit(t), nil); err != nil {
 			t.Fatal(err)
 		}
-		if left := marked(h.prefix()); len(left) > 0 {
+		if left := strays(h.prefix(), group{}); len(left) > 0 {
 			t.Errorf("left: %v", left)
 		}
 	})

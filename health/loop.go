@@ -47,6 +47,7 @@ type loop struct {
 	probeRound int // tells the answer of the latest probe from older ones
 	stopProbe  context.CancelFunc
 	drain      func(context.Context) error
+	stopDrain  context.CancelFunc
 	waiting    []request
 }
 
@@ -55,7 +56,7 @@ func newLoop(m *Monitor, h *host) *loop {
 	if err != nil { // New has tried it
 		probe = func(context.Context, bool) Result { return Result{Err: err} }
 	}
-	return &loop{Monitor: m, machine: h, probe: probe, posts: make(chan func()), stopProbe: func() {}}
+	return &loop{Monitor: m, machine: h, probe: probe, posts: make(chan func()), stopProbe: func() {}, stopDrain: func() {}}
 }
 
 // run is the loop. When ctx ends it goes on until the backend is stopped.
@@ -106,6 +107,7 @@ func (l *loop) shutDown(timer *time.Timer) error {
 		return nil
 	}
 	l.drain = nil // the servers have drained before
+	l.stopDrain()
 	l.step(EndAsked{})
 	giveUp := time.NewTimer(l.timing.StopGrace + unkillable)
 	defer giveUp.Stop()
@@ -286,10 +288,13 @@ func (l *loop) probed(round int, r Result) {
 
 func (l *loop) startDrain() {
 	drain := l.drain
+	ctx, cancel := context.WithCancel(l.work)
+	l.stopDrain = cancel
 	l.background(func() func() {
+		defer cancel()
 		var err error
 		if drain != nil {
-			err = drain(l.work)
+			err = drain(ctx)
 		}
 		return func() {
 			if err != nil {

@@ -187,3 +187,44 @@ func TestLoop_AnswersRequestsByHandWhileItStops(t *testing.T) {
 		}
 	})
 }
+
+func TestLoop_IsNotConfusedByAClockThatIsSet(t *testing.T) {
+	// Times that carry a monotonic reading are compared by it (package time), so
+	// a wall clock that jumps changes nothing. What strips the reading, such as
+	// Round, UTC or JSON, would bring the confusion in.
+	s := State{}
+	for _, in := range []Input{Began{}, Spawned{}, goodProbe, badProbe, badProbe, badProbe, crash, Spawned{}, crash, EndAsked{}} {
+		s, _ = s.Next(stateTiming, in, time.Now(), 0.5)
+		for name, at := range map[string]time.Time{
+			"Since": s.Since, "Started": s.Started, "UpSince": s.UpSince, "Respawn": s.Respawn,
+			"FailingSince": s.FailingSince, "NextProbe": s.NextProbe, "Wake": s.Wake(stateTiming),
+		} {
+			if !at.IsZero() && !strings.Contains(at.String(), "m=") {
+				t.Errorf("after %T: %s has no monotonic reading: %v", in, name, at)
+			}
+		}
+	}
+	l := &Ledger{wake: make(chan struct{}, 1)}
+	if opened := l.opened("api", "x", true, time.Now()).Opened; !strings.Contains(opened.String(), "m=") {
+		t.Errorf("the incident's time has no monotonic reading: %v", opened)
+	}
+}
+
+func TestLoop_EndsADrainThatIsUnderWayWhenGatewayStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		machine := &loopMachine{life: time.Hour}
+		began := time.Now()
+		loopFor(t, 10*time.Second, machine, loopGood, func(m *Monitor) {
+			time.Sleep(time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			err := m.Restart(ctx, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+			if !errors.Is(err, context.DeadlineExceeded) || m.Status().State != "draining" {
+				t.Errorf("restart: %v, state %s", err, m.Status().State)
+			}
+		})
+		if took := time.Since(began); took != 10*time.Second {
+			t.Errorf("stopped after %v", took)
+		}
+	})
+}

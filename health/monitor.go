@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"sync/atomic"
 )
 
@@ -19,6 +20,10 @@ type Options struct {
 	Log    *slog.Logger
 	Ledger *Ledger // nil: incidents are kept in memory only
 
+	// Cgroup is the folder of a control group (version 2) below which gateway may
+	// make its own, see DelegatedCgroup. "": none. There a backend's processes
+	// are found and killed together, whatever they did to leave it.
+	Cgroup string
 	// Holder names the process that listens at an address, for messages and to
 	// tell our own processes from others. It may be nil.
 	Holder func(ctx context.Context, network, address string) (Holder, error)
@@ -124,6 +129,7 @@ func (m *Monitor) machine() (*host, error) {
 		// Told at every start; the pipe then belongs to gateway.
 		who = account{}
 	}
+	h.group = groupFor(o.Cgroup, filepath.Base(h.places.file("")))
 	h.output, err = openOutput(o.Config, h.places.pipe(), m.logPath(), who, m.ring, o.Log)
 	return h, err
 }
@@ -197,15 +203,16 @@ func (m *Monitor) Start(ctx context.Context) error {
 	return m.ask(ctx, request{in: StartAsked{}, settled: settledUp})
 }
 
-// Stop lets the requests under way finish with drain, which may be nil, ends
-// the backend, and returns when it is gone. It stays down until Start, Restart
+// Stop lets the requests under way finish with drain, which may be nil and must
+// end when its context does and within a bound of its own; then it ends the
+// backend, and returns when it is gone. It stays down until Start, Restart
 // or the next start of gateway.
 func (m *Monitor) Stop(ctx context.Context, drain func(context.Context) error) error {
 	return m.ask(ctx, request{in: EndAsked{}, drain: drain, settled: settledStopped})
 }
 
-// Restart lets the requests under way finish with drain, which may be nil, ends
-// the backend and starts it again. New requests wait meanwhile, see
+// Restart lets the requests under way finish with drain, as Stop does, ends the
+// backend and starts it again. New requests wait meanwhile, see
 // Availability. It returns when the backend is up again, has died, or ctx ends;
 // the restart goes on in that last case.
 func (m *Monitor) Restart(ctx context.Context, drain func(context.Context) error) error {

@@ -17,6 +17,7 @@ import (
 type process struct {
 	log    *slog.Logger
 	mark   marker
+	group  group
 	stop   syscall.Signal
 	grace  time.Duration
 	moved  func(identity) // told when another process has become the backend
@@ -35,7 +36,7 @@ func (p *process) pid() int { return p.current().root.PID }
 func (p *process) current() tree {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return tree{root: p.root, mark: p.mark}
+	return tree{root: p.root, mark: p.mark, group: p.group}
 }
 
 // terminate asks the process, and all that it started, to end.
@@ -53,6 +54,7 @@ func (p *process) kill() {
 	p.mu.Lock()
 	p.killed = true
 	p.mu.Unlock()
+	p.group.kill()
 	signalAll(identities(p.current().members()), syscall.SIGKILL)
 }
 
@@ -142,7 +144,7 @@ func (p *process) bury(ctx context.Context, t tree) error {
 			return err
 		}
 	}
-	if !killAll(ctx, t.members) && ctx.Err() == nil {
+	if !killAll(ctx, t.group, t.members) && ctx.Err() == nil {
 		p.log.Error("some processes of the backend cannot be killed; look at them with ps, and at the disk that they wait for", "count", len(t.members()))
 	}
 	return ctx.Err()

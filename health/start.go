@@ -43,6 +43,7 @@ type host struct {
 	instance string
 	at       target
 	places   places
+	group    group
 	output   *output
 	holder   func(ctx context.Context, network, address string) (Holder, error)
 	log      *slog.Logger
@@ -75,7 +76,7 @@ func (h *host) find(ctx context.Context) (running, error) {
 
 // findMarked finds, without a record, the backend that serves the address.
 func (h *host) findMarked(ctx context.Context) (running, error) {
-	members := marked(h.prefix())
+	members := strays(h.prefix(), h.group)
 	if len(members) == 0 || !h.at.served(ctx) {
 		return nil, nil
 	}
@@ -125,6 +126,7 @@ func (h *host) start(ctx context.Context) (running, error) {
 	}
 	defer stdout.Close()
 	cmd.Stdout, cmd.Stderr = stdout, stdout
+	defer h.join(cmd)()
 	if err := cmd.Start(); err != nil {
 		return nil, explainStart(cmd.Path, err)
 	}
@@ -141,12 +143,23 @@ func (h *host) start(ctx context.Context) (running, error) {
 	return h.process(root, mark), nil
 }
 
+// join puts the process into its control group; what it returns is for after
+// the start. Without a group the backend runs as well.
+func (h *host) join(cmd *exec.Cmd) func() {
+	attached, err := h.group.attach(cmd.SysProcAttr)
+	if err != nil {
+		h.log.Warn("the backend runs without a control group of its own", "error", err)
+		return func() {}
+	}
+	return func() { attached.Close() }
+}
+
 // clear ends strays of former starts of ours, and refuses a taken address.
 func (h *host) clear(ctx context.Context) error {
-	strays := func() []fact { return marked(h.prefix()) }
-	if left := strays(); len(left) > 0 {
+	list := func() []fact { return strays(h.prefix(), h.group) }
+	if left := list(); len(left) > 0 {
 		h.log.Warn("processes of a former start of the backend are left, and are killed", "pids", pids(left))
-		killAll(ctx, strays)
+		killAll(ctx, h.group, list)
 	}
 	if !h.at.served(ctx) {
 		return nil
@@ -223,7 +236,7 @@ func (h *host) process(root identity, mark marker) *process {
 		stop = syscall.SIGTERM // validated before; an adopted process may come with a newer file
 	}
 	return &process{
-		log: h.log, mark: mark, stop: stop, grace: h.cfg.stopGrace(), root: root,
+		log: h.log, mark: mark, group: h.group, stop: stop, grace: h.cfg.stopGrace(), root: root,
 		moved:  func(next identity) { h.remember(next, mark) },
 		output: h.output.flush,
 		oom:    oomKilled,
@@ -240,8 +253,9 @@ func (h *host) remember(root identity, mark marker) {
 	}
 }
 
-// forget removes the record of a process that is gone.
+// forget removes the record, and the control group, of a process that is gone.
 func (h *host) forget() {
+	h.group.remove()
 	if err := h.places.forget(); err != nil {
 		h.log.Warn("the record of the backend's process cannot be removed", "file", h.places.record(), "error", err)
 	}

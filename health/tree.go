@@ -35,14 +35,16 @@ func parseMarker(text string) (marker, bool) {
 
 // tree is a process and all that it started.
 type tree struct {
-	root identity
-	mark marker
+	root  identity
+	mark  marker
+	group group
 }
 
-// members lists what lives of the tree: the root, its session and group, their
-// descendants, and what carries the mark.
+// members lists what lives of the tree: the root, its session and process
+// group, their descendants, what carries the mark, and the control group.
 func (t tree) members() []fact {
-	return selectMembers(facts(), t.root, func(pid int) bool { return markerOf(pid) == t.mark.String() })
+	all, held := facts(), t.group.holds()
+	return selectMembers(all, t.root, func(pid int) bool { return held(pid) || markerOf(pid) == t.mark.String() })
 }
 
 // selectMembers is the rule of members over a list of processes. Nothing that
@@ -72,11 +74,12 @@ func selectMembers(all []fact, root identity, marked func(pid int) bool) []fact 
 	return found
 }
 
-// marked lists what lives of any start of a backend by this gateway.
-func marked(prefix string) []fact {
+// strays lists what lives of any start of a backend by this gateway.
+func strays(prefix string, g group) []fact {
 	var found []fact
-	for _, f := range facts() {
-		if !f.zombie && strings.HasPrefix(markerOf(f.pid), prefix) {
+	all, held := facts(), g.holds()
+	for _, f := range all {
+		if !f.zombie && (held(f.pid) || strings.HasPrefix(markerOf(f.pid), prefix)) {
 			found = append(found, f)
 		}
 	}
@@ -126,12 +129,13 @@ const (
 
 // killAll kills what list returns until it returns nothing, and tells whether
 // that was reached.
-func killAll(ctx context.Context, list func() []fact) bool {
+func killAll(ctx context.Context, g group, list func() []fact) bool {
 	for range killRounds {
 		ids := identities(list())
 		if len(ids) == 0 {
 			return true
 		}
+		g.kill()
 		signalAll(ids, syscall.SIGKILL)
 		awaitAll(ctx, ids, killPatience)
 		if ctx.Err() != nil {

@@ -1,0 +1,100 @@
+package health
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// DelegatedCgroup returns the folder of gateway's own control group when its
+// manager has left what is below it to gateway (systemd's Delegate=yes), and
+// "" otherwise. Only version 2 is looked at, and only the mark that systemd
+// sets for it: making groups elsewhere would be meddling
+// (https://systemd.io/CGROUP_DELEGATION).
+func DelegatedCgroup() string {
+	own, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(own)) {
+		path, found := strings.CutPrefix(strings.TrimSpace(line), "0::/")
+		if !found {
+			continue
+		}
+		dir := filepath.Join("/sys/fs/cgroup", path)
+		mark := make([]byte, 8)
+		n, err := unix.Getxattr(dir, "user.delegate", mark)
+		if err == nil && string(mark[:n]) == "1" {
+			return dir
+		}
+	}
+	return ""
+}
+
+// group is the control group of one backend, which no process leaves by
+// itself. Its zero value is none: then a backend's processes are told by their
+// session, parents and environment.
+type group struct{ dir string }
+
+// groupFor names the backend's group below parent, "" for none.
+func groupFor(parent, file string) group {
+	if parent == "" {
+		return group{}
+	}
+	return group{dir: filepath.Join(parent, "backend-"+file)}
+}
+
+// attach makes the process that attr belongs to begin its life in the group.
+// The closer is for after the start.
+func (g group) attach(attr *syscall.SysProcAttr) (io.Closer, error) {
+	if g.dir == "" {
+		return io.NopCloser(nil), nil
+	}
+	if err := os.Mkdir(g.dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("control group of the backend: %w", err)
+	}
+	folder, err := os.Open(g.dir)
+	if err != nil {
+		return nil, fmt.Errorf("control group of the backend: %w", err)
+	}
+	attr.UseCgroupFD, attr.CgroupFD = true, int(folder.Fd())
+	return folder, nil
+}
+
+// holds returns a question for the processes that are in the group now.
+func (g group) holds() func(pid int) bool {
+	in := map[int]bool{}
+	if g.dir != "" {
+		text, _ := os.ReadFile(filepath.Join(g.dir, "cgroup.procs")) // none: not made yet
+		for _, line := range bytes.Fields(text) {
+			if pid, err := strconv.Atoi(string(line)); err == nil {
+				in[pid] = true
+			}
+		}
+	}
+	return func(pid int) bool { return in[pid] }
+}
+
+// kill ends all that is in the group at once, so that no fork escapes. Before
+// Linux 5.14 there is no such file, and each process is killed by itself.
+func (g group) kill() {
+	if g.dir != "" {
+		_ = os.WriteFile(filepath.Join(g.dir, "cgroup.kill"), []byte("1"), 0)
+	}
+}
+
+// remove takes an empty group away.
+func (g group) remove() {
+	if g.dir != "" {
+		_ = os.Remove(g.dir) // busy: something lives in it, and it is used again
+	}
+}
