@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os/exec"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -179,57 +178,6 @@ func pids(of []fact) []int {
 	return list
 }
 
-// command prepares the backend's process: own session and group, own user,
-// nothing of gateway's environment, no shell.
-func (h *host) command(mark marker) (*exec.Cmd, error) {
-	var problems []error
-	h.cfg.Validate(func(key, wrong, instead string) {
-		problems = append(problems, fmt.Errorf("%s: %s: %s", key, wrong, instead))
-	})
-	if len(problems) > 0 {
-		return nil, errors.Join(problems...)
-	}
-	cmd, err := prepare(h.cfg, h.cfg.Command)
-	if err != nil {
-		return nil, err
-	}
-	cmd.Env = append(cmd.Env, markerName+"="+mark.String())
-	return limited(cmd, h.cfg.Rlimit)
-}
-
-// prepare makes a command of the backend's user, folder and environment.
-func prepare(cfg Config, argv []string) (*exec.Cmd, error) {
-	who, err := lookupAccount(cfg.User)
-	if err != nil {
-		return nil, err
-	}
-	env, err := cfg.environment(who)
-	if err != nil {
-		return nil, err
-	}
-	path, err := findProgram(argv[0], cfg.dir(who), lookup(env, "PATH"), who)
-	if err != nil {
-		return nil, err
-	}
-	return &exec.Cmd{
-		Path: path, Args: argv, Env: env, Dir: cfg.dir(who),
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Credential: who.credential()},
-	}, nil
-}
-
-// probeCommand makes the process of a command probe.
-func (h *host) probeCommand(ctx context.Context, argv []string) (*exec.Cmd, error) {
-	cmd, err := prepare(h.cfg, argv)
-	if err != nil {
-		return nil, err
-	}
-	// exec.CommandContext is what gives a command its context; the path is
-	// already resolved, so it looks nothing up.
-	bound := exec.CommandContext(ctx, cmd.Path)
-	bound.Args, bound.Env, bound.Dir, bound.SysProcAttr = cmd.Args, cmd.Env, cmd.Dir, cmd.SysProcAttr
-	return bound, nil
-}
-
 func (h *host) process(root identity, mark marker) *process {
 	stop, err := signalNumber(h.cfg.stopSignal())
 	if err != nil {
@@ -260,7 +208,3 @@ func (h *host) forget() {
 		h.log.Warn("the record of the backend's process cannot be removed", "file", h.places.record(), "error", err)
 	}
 }
-
-// commandLine is how a command is shown; it may hold secrets only if the file
-// wrote them there, where ps shows them as well.
-func commandLine(argv []string) string { return strings.Join(argv, " ") }
