@@ -37,6 +37,7 @@ func (l *letter) encode() []byte {
 	field("Notice", l.id)
 	field("Incident", l.notice.Incident)
 	field("Kind", l.notice.Kind)
+	field("Only", strings.Join(l.notice.Only, " "))
 	field("Raised", l.raised.UTC().Format(letterTime))
 	if !l.notice.Date.IsZero() {
 		field("Date", l.notice.Date.Format(letterTime))
@@ -124,6 +125,8 @@ func (l *letter) decodeField(key, value string) error {
 		l.notice.Incident = value
 	case "Kind":
 		l.notice.Kind = value
+	case "Only":
+		l.notice.Only = strings.Fields(value)
 	case "Raised":
 		l.raised, err = time.Parse(letterTime, value)
 	case "Date":

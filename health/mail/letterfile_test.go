@@ -16,7 +16,7 @@ func letterSample() *letter {
 				To: []string{"Ops <admin@example.com>", "second@example.com"}, Subject: "www api is DOWN 后端", Body: "Line: one\n\nKey: value\n",
 				MessageID: "2@www", InReplyTo: "1@www", References: []string{"0@www", "1@www"}, Date: raised,
 			},
-			Incident: "api 7", Kind: "reminder",
+			Incident: "api 7", Kind: "reminder", Only: []string{"mail", "wecom"},
 		},
 		dropped: digest{3, raised.Add(-time.Hour), raised.Add(-time.Minute)},
 		done:    []receiptLine{{"wecom", "", ""}, {"feishu", "", "19001 param invalid"}, {"mail", "second@example.com", "550 no such user"}},

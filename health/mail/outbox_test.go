@@ -609,3 +609,48 @@ func TestOutbox_SendsToTheNamedChannelsOnly(t *testing.T) {
 		t.Errorf("mail got %d, the chat %d", len(mail.notices()), len(chat.notices()))
 	}
 }
+
+func TestOutbox_TellsOverAnotherChannelThatMailFails(t *testing.T) {
+	mail, chat := outboxMail(), &outboxChannel{name: "wecom", to: []string{""}, delivers: make(chan struct{}, 10)}
+	mail.answer = func(_ Notice, targets []string, _ int) Outcome {
+		return failed(targets, &Failure{Stage: StageLogin, Server: "smtp.qq.com:465", Kind: Setup, Code: 535, Text: "Login Fail"})
+	}
+	var o *Outbox
+	o = NewOutbox(Options{Dir: t.TempDir(), Failing: func(channel string, _ time.Time, err error) {
+		n := outboxNotice("mail", channel+" fails")
+		n.Body, n.Only = err.Error(), []string{"wecom"}
+		if err := o.Put(n); err != nil {
+			t.Error(err)
+		}
+	}}, mail, chat)
+	outboxRun(t, o)
+	outboxPut(t, o, outboxNotice("1", "down"))
+	<-chat.delivers
+	<-chat.delivers
+	var said []string
+	for _, n := range chat.notices() {
+		said = append(said, n.Subject+"|"+n.Body)
+	}
+	if !slices.Contains(said, "mail fails|smtp.qq.com:465: login: 535 Login Fail") {
+		t.Errorf("the chat got %q", said)
+	}
+}
+
+func TestRemarks_SpeakBothLanguages(t *testing.T) {
+	at := time.Date(2026, 11, 22, 17, 0, 0, 0, time.UTC)
+	gone := digest{12, at, at.Add(time.Hour)}
+	for lang, want := range map[string][]string{
+		"en": {"delayed by 1 h 41 min", "failed with: refused", "12 earlier notices were dropped"},
+		"zh": {"延迟了 1 h 41 min", "失败的原因:refused", "有 12 条通知被丢弃"},
+	} {
+		got := remarks(lang, 101*time.Minute, "refused", gone)
+		for _, part := range want {
+			if !strings.Contains(got, part) {
+				t.Errorf("%s: %q is missing in %q", lang, part, got)
+			}
+		}
+	}
+	if got := remarks("en", time.Second, "", digest{}); got != "" {
+		t.Errorf("a notice in time has the remark %q", got)
+	}
+}
