@@ -15,6 +15,7 @@ import (
 	"gateway/cmd/internal/config"
 	"gateway/cmd/internal/host"
 	"gateway/health"
+	"gateway/proxy"
 )
 
 // backends are the monitors of all backends, and the ledger they write to. It is
@@ -60,6 +61,19 @@ func (b *backends) supervise(ctx context.Context) error {
 		group.Go(func() error { return b.monitors[name].Run(ctx) })
 	}
 	return group.Wait()
+}
+
+// availability tells the proxy what the supervisor knows.
+func (b *backends) availability(name string) proxy.Availability {
+	monitor := b.monitors[name]
+	if monitor == nil {
+		return proxy.Availability{Up: true}
+	}
+	a := monitor.Availability()
+	return proxy.Availability{
+		Up: a.Up, Coming: a.Coming, Watched: !b.supervised[name],
+		Next: a.Next, Reason: a.Reason, Changed: a.Changed,
+	}
 }
 
 // nudge tells the supervisor that a request found the backend unreachable.

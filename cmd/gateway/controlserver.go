@@ -88,7 +88,11 @@ func (g *generation) eachBackend(do func(context.Context, string, *health.Monito
 // drainOf lets the requests under way to a backend finish, within the time that
 // requests have when gateway stops.
 func (g *generation) drainOf(name string) func(context.Context) error {
-	return nil
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, g.config.Timeouts.Drain)
+		defer cancel()
+		return g.handler.Drain(ctx, name)
+	}
 }
 
 func (g *generation) logs(_ context.Context, r backendRequest) (string, error) {

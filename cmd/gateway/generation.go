@@ -42,7 +42,9 @@ func newGeneration(path string, c *config.Config) (*generation, error) {
 	if g.backends, err = newBackends(c, g.log); err != nil {
 		return nil, err
 	}
-	if g.handler, err = proxy.NewHandler(c.Proxy(), proxy.Deps{Log: g.log, Unreachable: g.backends.nudge}); err != nil {
+	if g.handler, err = proxy.NewHandler(c.Proxy(), proxy.Deps{
+		Log: g.log, Unreachable: g.backends.nudge, Availability: g.backends.availability, Count: g.backends.ledger.Count,
+	}); err != nil {
 		return nil, err
 	}
 	g.store = certs.NewStore(c.State, g.log)

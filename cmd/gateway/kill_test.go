@@ -1,0 +1,343 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"gateway/health"
+)
+
+// backendEnv makes the test binary be a backend: ADDRESS BOOT JOURNAL.
+const backendEnv = "GATEWAY_TEST_BACKEND"
+
+// beBackend is a backend that takes a while to boot and writes down every
+// request that reached it, in a file that outlives its death.
+func beBackend(spec string) int {
+	var address, boot, path string
+	if _, err := fmt.Sscan(spec, &address, &boot, &path); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	journal, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	if pause, err := time.ParseDuration(boot); err == nil {
+		time.Sleep(pause)
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	server := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(journal, "%s %s\n", r.Method, r.Header.Get("X-Test-Id"))
+		io.Copy(io.Discard, r.Body)
+		time.Sleep(2 * time.Millisecond) // so that a kill finds requests in flight
+		fmt.Fprintf(w, "done by %d", os.Getpid())
+	})}
+	stop := make(chan os.Signal, 1)
+	notifyTerm(stop)
+	go func() {
+		<-stop
+		server.Shutdown(context.Background())
+	}()
+	server.Serve(l)
+	return 0
+}
+
+// world is a gateway with a supervised backend under load.
+type world struct {
+	t       *testing.T
+	ca      *authority
+	port    int
+	config  string
+	journal string
+	gateway *process
+}
+
+func newWorld(t *testing.T, boot string) *world {
+	t.Helper()
+	w := &world{t: t, ca: newAuthority(t), port: freePort(t), journal: filepath.Join(t.TempDir(), "journal")}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	backend := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	state := t.TempDir()
+	w.config = writeFile(t, t.TempDir(), "config.toml", fmt.Sprintf(`
+state = %q
+[log]
+access = %q
+[admin]
+socket = %q
+[[site]]
+name = "api.example.com"
+listen = ["127.0.0.1:%d"]
+certificate = "files"
+files = %q
+backend = "api"
+[[backend]]
+name = "api"
+url = "http://%s"
+command = [%q]
+env = ["%s=%s %s %s"]
+`, state, filepath.Join(state, "access.log"), filepath.Join(state, "gateway.sock"), w.port,
+		w.ca.install(t, "api.example.com"), backend, self, backendEnv, backend, boot, w.journal))
+	w.gateway = startProcess(t, builtGateway(t), "run", "-c", w.config)
+	t.Cleanup(w.killBackend)
+	w.gateway.waitFor("the backend is up")
+	return w
+}
+
+// do runs a verb of the program and returns what it prints.
+func (w *world) do(args ...string) string {
+	w.t.Helper()
+	out, err := exec.Command(builtGateway(w.t), append(args, "-c", w.config)...).CombinedOutput()
+	if err != nil {
+		w.t.Errorf("gateway %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// status is what `gateway backend status --json` tells.
+func (w *world) status() health.Status {
+	w.t.Helper()
+	out, _ := exec.Command(builtGateway(w.t), "backend", "status", "--json", "-c", w.config).Output() // exit code 1 while it is down
+	var all []health.Status
+	if err := json.Unmarshal(out, &all); err != nil || len(all) != 1 {
+		w.t.Fatalf("backend status: %v: %s", err, out)
+	}
+	return all[0]
+}
+
+func (w *world) killBackend() {
+	out, err := exec.Command(builtGateway(w.t), "backend", "status", "--json", "-c", w.config).Output()
+	var all []health.Status
+	if json.Unmarshal(out, &all) != nil || len(all) != 1 || all[0].PID == 0 {
+		_ = err // gateway is gone, and took its backend along
+		return
+	}
+	syscall.Kill(all[0].PID, syscall.SIGKILL)
+}
+
+// request is one request of the load and what came of it.
+type request struct {
+	id, method, protocol string
+	status               int
+	err                  error
+	took                 time.Duration
+}
+
+// load sends 200 requests a second, GET and POST over HTTP/1.1 and HTTP/2 in
+// turn, for so long, and returns what came of each.
+func (w *world) load(lasts time.Duration) []request {
+	clients := map[string]*http.Client{"HTTP/1.1": w.ca.client(w.t, false), "HTTP/2.0": w.ca.client(w.t, true)}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	all := make([]request, int(lasts/(5*time.Millisecond)))
+	var sent sync.WaitGroup
+	for i := range all {
+		<-tick.C
+		r := &all[i]
+		r.id, r.method, r.protocol = fmt.Sprintf("r%d", i), []string{"GET", "POST"}[i%2], []string{"HTTP/1.1", "HTTP/2.0"}[i/2%2]
+		sent.Go(func() { r.send(clients[r.protocol], w.port) })
+	}
+	sent.Wait()
+	return all
+}
+
+func (r *request) send(client *http.Client, port int) {
+	begun := time.Now()
+	defer func() { r.took = time.Since(begun) }()
+	var body io.Reader
+	if r.method == "POST" {
+		body = bytes.NewReader(make([]byte, 1000))
+	}
+	request, err := http.NewRequest(r.method, fmt.Sprintf("https://api.example.com:%d/%s", port, r.id), body)
+	if err != nil {
+		r.err = err
+		return
+	}
+	request.Header.Set("X-Test-Id", r.id)
+	response, err := client.Do(request)
+	if err != nil {
+		r.err = err
+		return
+	}
+	defer response.Body.Close()
+	_, r.err = io.Copy(io.Discard, response.Body)
+	r.status = response.StatusCode
+}
+
+// executions counts how often the backend saw each request.
+func (w *world) executions() map[string]int {
+	w.t.Helper()
+	text, err := os.ReadFile(w.journal)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	counts := map[string]int{}
+	for line := range strings.Lines(string(text)) {
+		if _, id, found := strings.Cut(strings.TrimSpace(line), " "); found {
+			counts[id]++
+		}
+	}
+	return counts
+}
+
+// tally prints and judges what came of a load: no GET may fail, no POST may be
+// executed twice, and where postsMayFail a POST may get one 502. Those are the
+// ones that had been handed to the dying backend's socket: whether its code saw
+// them only the backend knows, so that they must not be sent again.
+func (w *world) tally(all []request, postsMayFail bool) {
+	w.t.Helper()
+	executed := w.executions()
+	outcomes := map[string]int{}
+	var slowest time.Duration
+	complaints := bounded{most: 10}
+	for _, r := range all {
+		slowest = max(slowest, r.took)
+		outcomes[fmt.Sprintf("%s %s: status %d, executed %d times", r.protocol, r.method, r.status, executed[r.id])]++
+		good := r.err == nil && r.status == 200 && executed[r.id] >= 1
+		lost := r.err == nil && r.status == 502 && r.method == "POST"
+		if !good && !(lost && postsMayFail) && complaints.next() {
+			w.t.Errorf("%s %s %s: status %d, error %v, reached the backend %d times", r.protocol, r.method, r.id, r.status, r.err, executed[r.id])
+		}
+		if r.method == "POST" && executed[r.id] > 1 {
+			w.t.Errorf("%s was executed %d times", r.id, executed[r.id])
+		}
+	}
+	for _, outcome := range slices.Sorted(maps.Keys(outcomes)) {
+		w.t.Logf("%s: %d", outcome, outcomes[outcome])
+	}
+	if complaints.n > complaints.most {
+		w.t.Errorf("and %d more", complaints.n-complaints.most)
+	}
+	w.t.Logf("slowest answer %v", slowest.Round(time.Millisecond))
+}
+
+// bounded counts complaints and lets the first ones be printed.
+type bounded struct{ n, most int }
+
+func (b *bounded) next() bool {
+	b.n++
+	return b.n <= b.most
+}
+
+// every calls f so many times, spread over the time.
+func every(n int, over time.Duration, f func(int)) *sync.WaitGroup {
+	var done sync.WaitGroup
+	done.Go(func() {
+		tick := time.NewTicker(over / time.Duration(n+1))
+		defer tick.Stop()
+		for i := range n {
+			<-tick.C
+			f(i)
+		}
+	})
+	return &done
+}
+
+func TestKill_FiveDeathsUnderLoadFailOnlyThePostsInFlight(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a load for 20 s")
+	}
+	w := newWorld(t, "1s")
+	killing := every(5, 20*time.Second, func(int) {
+		if pid := w.status().PID; pid != 0 {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
+	all := w.load(20 * time.Second)
+	killing.Wait()
+	w.tally(all, true)
+	if restarts := w.status().Restarts; restarts != 5 {
+		t.Errorf("the backend was restarted %d times, want 5", restarts)
+	}
+	t.Log(w.do("history"))
+}
+
+func TestKill_FivePlannedRestartsUnderLoadFailNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a load for 20 s")
+	}
+	w := newWorld(t, "1s")
+	restarting := every(5, 20*time.Second, func(int) { w.do("backend", "restart") })
+	all := w.load(20 * time.Second)
+	restarting.Wait()
+	w.tally(all, false)
+}
+
+func TestKill_TheBackendOutlivesGatewayAndIsAdopted(t *testing.T) {
+	w := newWorld(t, "0s")
+	before := w.status()
+	w.gateway.signal(syscall.SIGKILL)
+	w.gateway.exitCode()
+
+	w.gateway = startProcess(t, builtGateway(t), "run", "-c", w.config)
+	w.gateway.waitFor("the backend is up")
+	after := w.status()
+	if before.PID == 0 || after.PID != before.PID || !after.Adopted || after.Restarts != 0 {
+		t.Errorf("pid %d before, %d after (adopted %v, %d restarts): want the same process, adopted", before.PID, after.PID, after.Adopted, after.Restarts)
+	}
+	r := request{id: "after", method: "GET"}
+	r.send(w.ca.client(t, false), w.port)
+	if r.status != 200 {
+		t.Errorf("status %d, error %v after the adoption", r.status, r.err)
+	}
+
+	w.gateway.signal(syscall.SIGTERM)
+	if code := w.gateway.exitCode(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if lives(before.PID) {
+		t.Error("the adopted backend outlived a stop of gateway")
+	}
+}
+
+// lives tells whether a process runs; one that ended and that nobody waited for
+// does not.
+func lives(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return false
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return os.IsNotExist(err) && runtime.GOOS != "linux"
+	}
+	_, after, _ := strings.Cut(string(stat), ") ")
+	return !strings.HasPrefix(after, "Z")
+}
+
+func TestKill_ABackendThatIsFrozenForThreeSecondsCostsNothing(t *testing.T) {
+	w := newWorld(t, "0s")
+	pid := w.status().PID
+	freezing := every(1, time.Second, func(int) {
+		syscall.Kill(pid, syscall.SIGSTOP)
+		time.AfterFunc(3*time.Second, func() { syscall.Kill(pid, syscall.SIGCONT) })
+	})
+	all := w.load(5 * time.Second)
+	freezing.Wait()
+	w.tally(all, false)
+	if after := w.status(); after.PID != pid {
+		t.Errorf("the backend is pid %d, was %d: a freeze of 3 s was answered by a restart", after.PID, pid)
+	}
+}
