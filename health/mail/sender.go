@@ -71,6 +71,11 @@ func (x *exchange) run(m Message, receivers []string) Outcome {
 	if err := x.login(); err != nil {
 		return failed(receivers, err)
 	}
+	if able, _ := x.client.Extension("SMTPUTF8"); !able {
+		if content, err = x.inASCII(m, content, receivers); err != nil {
+			return failed(receivers, err)
+		}
+	}
 	outcome := x.transfer(content, envelope, receivers)
 	x.quit()
 	return outcome
@@ -96,6 +101,27 @@ func (x *exchange) prepare(m Message, receivers []string) (content []byte, envel
 		envelope = append(envelope, bare)
 	}
 	return content, envelope, nil
+}
+
+// inASCII composes the message anew without the receivers that only SMTPUTF8 could
+// write into its header (RFC 6532, 3.2); they cannot be reached over this server.
+func (x *exchange) inASCII(m Message, content []byte, receivers []string) ([]byte, error) {
+	if len(m.To) == 0 {
+		m.To = receivers
+	}
+	reachable := slices.DeleteFunc(slices.Clone(m.To), func(to string) bool {
+		bare, err := bareAddress(to)
+		return err == nil && !isASCII(bare)
+	})
+	if len(reachable) == len(m.To) {
+		return content, nil
+	}
+	m.To = reachable
+	content, err := Compose(x.cfg.from(), m)
+	if err != nil {
+		return nil, x.fail(StagePrepare, Setup, err)
+	}
+	return content, nil
 }
 
 // login authenticates if a user is configured.

@@ -126,6 +126,9 @@ func TestSender_SendsToReceiversInOtherScripts(t *testing.T) {
 		} else if !able && !strings.Contains(Explain(err)[0], "plain letters") {
 			t.Errorf("advice %q", Explain(err))
 		}
+		if !able {
+			messageFitsTheWire(t, server.mails()[0].raw)
+		}
 		if to := server.mails()[0].to; to[len(to)-1] != "admin@xn--fsqu00a.xn--0zwm56d" {
 			t.Errorf("the domain was sent as %q", to)
 		}
