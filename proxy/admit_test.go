@@ -62,7 +62,7 @@ type routeH2 struct {
 
 func newRouteH2(t *testing.T, f *front) *routeH2 {
 	t.Helper()
-	c, err := tls.Dial("tcp", f.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	c, err := tls.Dial("tcp", f.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -132,20 +132,14 @@ func (b *clientBody) failure() error {
 	return b.failed
 }
 
-// unread reports whether there is, or may come, more of the body.
-func (b *clientBody) unread() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return !b.ended
-}
-
-// sending reports whether the client may still be sending a sound body. One that
-// waits for "100 Continue" is not, and reading on would tell it to begin.
-func (b *clientBody) sending() bool {
+// remainder tells what there is of a body that was not read to its end, and
+// whether the client may be sending it: not if the body is broken, and not if the
+// client waits for "100 Continue", which reading on would send.
+func (b *clientBody) remainder() (unread, sending bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	sound := b.failed == nil || errors.Is(b.failed, errBodyTooLarge)
-	return !b.ended && sound && (b.begun || !b.expects)
+	return !b.ended, !b.ended && sound && (b.begun || !b.expects)
 }
 
 // carryTrailers copies the client's trailers to the backend's request, which
@@ -187,34 +181,4 @@ func (b *clientBody) atEnd(f func()) {
 // isConnectionLost reports that the other end is gone.
 func isConnectionLost(err error) bool {
 	return isReset(err) || errors.Is(err, io.EOF) || strings.Contains(err.Error(), "client disconnected") // x/net/http2 names it so, unexported
-}
-
-const (
-	lingerSilence = 5 * time.Second  // nginx's lingering_timeout
-	lingerTotal   = 30 * time.Second // nginx's lingering_time
-)
-
-// linger reads on what the client is still sending after its answer is out. To
-// close the connection at once would make the client's system reset it, and a
-// client that only reads when it has sent everything would never see the answer.
-// HTTP/2 can end one stream and needs none of this.
-func (b *clientBody) linger(w *pacedWriter) {
-	if w.controller.Flush() != nil {
-		return
-	}
-	end := time.Now().Add(lingerTotal)
-	buffer := make([]byte, 16<<10)
-	var err error
-	for err == nil && b.ctx.Err() == nil && time.Now().Before(end) {
-		silence := time.Now().Add(lingerSilence)
-		if silence.After(end) {
-			silence = end
-		}
-		if err = w.controller.SetReadDeadline(silence); err == nil {
-			_, err = b.source.Read(buffer)
-		}
-	}
-	if !errors.Is(err, io.EOF) {
-		_ = w.controller.SetReadDeadline(time.Unix(1, 0)) // net/http must not start another round
-	}
 }

@@ -36,7 +36,7 @@ func newRouteBodies(t *testing.T) (url string, bodies <-chan routeBody) {
 
 func TestBody_ArrivesWithItsLengthOrChunked(t *testing.T) {
 	url, bodies := newRouteBodies(t)
-	f := newFront(t, frontConfig(url))
+	f := newServedFront(t, frontConfig(url))
 	large := strings.Repeat("0123456789abcdef", 100_000)
 	bothProtocols(t, f, func(t *testing.T, client *http.Client) {
 		for name, body := range map[string]io.Reader{"gathered": strings.NewReader("small"), "streamed": strings.NewReader(large), "chunked": io.MultiReader(strings.NewReader(large))} {
@@ -53,7 +53,7 @@ func TestBody_ArrivesWithItsLengthOrChunked(t *testing.T) {
 
 func TestBody_TooLargeByItsLengthIsRefusedWithoutAskingTheBackend(t *testing.T) {
 	url, bodies := newRouteBodies(t)
-	f := newFront(t, frontConfig(url, func(c *Config) { c.Limits.Body = 1 << 20 }))
+	f := newServedFront(t, frontConfig(url, func(c *Config) { c.Limits.Body = 1 << 20 }))
 	bothProtocols(t, f, func(t *testing.T, client *http.Client) {
 		r, _ := http.NewRequest("POST", "https://api.example.com/", bytes.NewReader(make([]byte, 50<<20)))
 		res, page := frontDo(t, client, r)
@@ -68,7 +68,7 @@ func TestBody_TooLargeByItsLengthIsRefusedWithoutAskingTheBackend(t *testing.T) 
 
 func TestBody_TooLargeArrivesAtAClientThatSendsEverythingFirst(t *testing.T) {
 	url, _ := newRouteBodies(t)
-	f := newFront(t, frontConfig(url, func(c *Config) { c.Limits.Body = 1 << 20 }))
+	f := newServedFront(t, frontConfig(url, func(c *Config) { c.Limits.Body = 1 << 20 }))
 	for name, framing := range map[string]string{"length": "Content-Length: 33554432\r\n", "chunked": "Transfer-Encoding: chunked\r\n"} {
 		t.Run(name, func(t *testing.T) {
 			c, r := f.raw(t)
@@ -98,7 +98,7 @@ func TestBody_TooLargeArrivesAtAClientThatSendsEverythingFirst(t *testing.T) {
 
 func TestBody_OfUnknownLengthNeverLooksCompleteOnceItIsTooLarge(t *testing.T) {
 	url, bodies := newRouteBodies(t)
-	f := newFront(t, frontConfig(url, func(c *Config) { c.Limits.Body = 100_000 }))
+	f := newServedFront(t, frontConfig(url, func(c *Config) { c.Limits.Body = 100_000 }))
 	bothProtocols(t, f, func(t *testing.T, client *http.Client) {
 		r, _ := http.NewRequest("POST", "https://api.example.com/", io.MultiReader(bytes.NewReader(make([]byte, 100_001))))
 		if res, _ := frontDo(t, client, r); res.StatusCode != 413 {
@@ -118,7 +118,7 @@ func TestBody_OfUnknownLengthNeverLooksCompleteOnceItIsTooLarge(t *testing.T) {
 func TestBody_LimitOfTheRouteGoesBeforeTheSitesAndTheCommonOne(t *testing.T) {
 	url, _ := newRouteBodies(t)
 	small, none := Size(10), Size(0)
-	f := newFront(t, frontConfig(url, func(c *Config) {
+	f := newServedFront(t, frontConfig(url, func(c *Config) {
 		c.Limits.Body = 100
 		c.Sites[0].Body = &small
 		c.Sites[0].Routes = []Route{{Path: "/upload", Backend: "api", Body: &none}}
@@ -133,7 +133,7 @@ func TestBody_LimitOfTheRouteGoesBeforeTheSitesAndTheCommonOne(t *testing.T) {
 
 func TestBody_SmallOneIsGatheredBeforeTheBackendIsAsked(t *testing.T) {
 	url, bodies := newRouteBodies(t)
-	f := newFront(t, frontConfig(url, func(c *Config) { c.Timeouts.Body = 300 * time.Millisecond }))
+	f := newServedFront(t, frontConfig(url, func(c *Config) { c.Timeouts.Body = 300 * time.Millisecond }))
 	c, r := f.raw(t)
 	fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 10\r\n\r\n12345")
 	res, err := http.ReadResponse(r, nil)
@@ -150,7 +150,7 @@ func TestBody_SmallOneIsGatheredBeforeTheBackendIsAsked(t *testing.T) {
 
 func TestBody_SlowStreamIsCutAndNotBlamedOnTheBackend(t *testing.T) {
 	url, bodies := newRouteBodies(t)
-	f := newFront(t, frontConfig(url, func(c *Config) { c.Timeouts.Body = 300 * time.Millisecond }))
+	f := newServedFront(t, frontConfig(url, func(c *Config) { c.Timeouts.Body = 300 * time.Millisecond }))
 	bothProtocols(t, f, func(t *testing.T, client *http.Client) {
 		body, feed := io.Pipe()
 		defer feed.Close()
@@ -175,7 +175,7 @@ func TestBody_TimeOfTheBackendIsNotHeldAgainstTheClient(t *testing.T) {
 		<-release
 		_, _ = io.Copy(io.Discard, r.Body)
 	})
-	f := newFront(t, frontConfig(backend.URL, func(c *Config) { c.Timeouts.Body = 100 * time.Millisecond; c.Timeouts.Write = 100 * time.Millisecond }))
+	f := newServedFront(t, frontConfig(backend.URL, func(c *Config) { c.Timeouts.Body = 100 * time.Millisecond; c.Timeouts.Write = 100 * time.Millisecond }))
 	bothProtocols(t, f, func(t *testing.T, client *http.Client) {
 		time.AfterFunc(500*time.Millisecond, func() { release <- struct{}{} })
 		r, _ := http.NewRequest("POST", "https://api.example.com/", bytes.NewReader(make([]byte, 8<<20)))
@@ -193,7 +193,7 @@ func TestBody_ContinueIsTheBackendsDecision(t *testing.T) {
 		}
 		_, _ = io.Copy(w, r.Body)
 	})
-	f := newFront(t, frontConfig(backend.URL))
+	f := newServedFront(t, frontConfig(backend.URL))
 	for path, want := range map[string]int{"/no": 401, "/yes": 200} {
 		var continued bool
 		ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{Got100Continue: func() { continued = true }})
@@ -207,7 +207,7 @@ func TestBody_ContinueIsTheBackendsDecision(t *testing.T) {
 
 func TestBody_TooLargeIsToldInsteadOfContinue(t *testing.T) {
 	url, _ := newRouteBodies(t)
-	f := newFront(t, frontConfig(url, func(c *Config) { c.Limits.Body = 10 }))
+	f := newServedFront(t, frontConfig(url, func(c *Config) { c.Limits.Body = 10 }))
 	answer := frontRaw(t, f, "POST / HTTP/1.1\r\nHost: api.example.com\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n")
 	if !strings.HasPrefix(answer, "HTTP/1.1 413 ") { // and the connection is closed, or frontRaw would wait
 		t.Errorf("%.80q", answer)
@@ -216,7 +216,7 @@ func TestBody_TooLargeIsToldInsteadOfContinue(t *testing.T) {
 
 func TestBody_TrailersPassButNotThoseThatGatewayGuards(t *testing.T) {
 	url, bodies := newRouteBodies(t)
-	f := newFront(t, frontConfig(url))
+	f := newServedFront(t, frontConfig(url))
 	bothProtocols(t, f, func(t *testing.T, client *http.Client) {
 		r, _ := http.NewRequest("POST", "https://api.example.com/", io.MultiReader(strings.NewReader("body")))
 		r.Trailer = http.Header{"X-Checksum": {"abc"}, "X-Forwarded-For": {"6.6.6.6"}}
@@ -230,7 +230,7 @@ func TestBody_TrailersPassButNotThoseThatGatewayGuards(t *testing.T) {
 
 func TestBody_CutShortByTheClientReachesNoBackendOrLooksCut(t *testing.T) {
 	url, bodies := newRouteBodies(t)
-	f := newFront(t, frontConfig(url))
+	f := newServedFront(t, frontConfig(url))
 	for name, head := range map[string]string{"gathered": "Content-Length: 10\r\n\r\n12345", "streamed": "Content-Length: 100000\r\n\r\n12345", "chunked": "Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"} {
 		c, _ := f.raw(t)
 		fmt.Fprintf(c, "POST /%s HTTP/1.1\r\nHost: api.example.com\r\n%s", name, head)
@@ -270,7 +270,7 @@ func TestBody_AnswerBeforeTheEndOfAnUploadArrives(t *testing.T) {
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = io.WriteString(w, "denied")
 	})
-	f := newFront(t, frontConfig(backend.URL))
+	f := newServedFront(t, frontConfig(backend.URL))
 	bothProtocols(t, f, func(t *testing.T, client *http.Client) {
 		for range 5 {
 			r, _ := http.NewRequest("PUT", "https://api.example.com/", bytes.NewReader(make([]byte, 20<<20)))
@@ -293,7 +293,7 @@ func TestBody_BothDirectionsStreamAtOnce(t *testing.T) {
 			_ = rc.Flush()
 		}
 	})
-	f := newFront(t, frontConfig(backend.URL))
+	f := newServedFront(t, frontConfig(backend.URL))
 	bothProtocols(t, f, func(t *testing.T, client *http.Client) {
 		body, feed := io.Pipe()
 		r, _ := http.NewRequest("POST", "https://api.example.com/", body)

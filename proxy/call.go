@@ -84,6 +84,10 @@ func (c *call) circumstances() circumstances {
 	return circumstances{body: c.body.failure(), client: context.Cause(c.r.Context())}
 }
 
+// leftoverTime is how long net/http may read on, after a handler, to find the
+// next request behind a body that was not read to its end.
+const leftoverTime = 5 * time.Second
+
 // finish leaves the client's connection in a state in which the rest of the
 // response arrives, and then the next request is read or the connection closed.
 func (c *call) finish() {
@@ -95,22 +99,15 @@ func (c *call) finish() {
 	// net/http still holds the last piece of the response, and sends it when this
 	// handler is gone and can't watch over it. It lifts the deadlines afterwards.
 	_ = c.w.controller.SetWriteDeadline(time.Now().Add(c.patience))
-	if c.r.ProtoMajor == 1 && c.body.unread() {
-		c.finishBody()
+	unread, sending := c.body.remainder()
+	if !unread || c.r.ProtoMajor != 1 {
+		return // HTTP/2 ends a stream without its connection
 	}
-}
-
-// finishBody ends a request whose body was not read to its end. net/http reads
-// on a little when the handler is gone, without a limit of time.
-func (c *call) finishBody() {
-	switch {
-	case c.aborted || !c.body.sending():
-		_ = c.w.controller.SetReadDeadline(time.Unix(1, 0))
-	case c.w.complete():
-		c.body.linger(c.w)
-	default: // the client waits for the end of the response, which linger would hold up
-		_ = c.w.controller.SetReadDeadline(time.Now().Add(lingerSilence))
+	until := time.Unix(1, 0)
+	if sending && !c.aborted {
+		until = time.Now().Add(leftoverTime)
 	}
+	_ = c.w.controller.SetReadDeadline(until) // net/http reads on without one
 }
 
 // public is the authority that clients know the site by: the one that this

@@ -28,6 +28,7 @@ type front struct {
 	unreachable chan string
 	exchanges   chan *exchange
 	plain       *httptest.Server // the same handler without TLS
+	addr        string           // where clients go
 }
 
 type syncBuffer struct {
@@ -89,12 +90,31 @@ func newFront(t *testing.T, cfg Config) *front {
 		t.Fatal(err)
 	}
 	f.StartTLS()
+	f.addr = f.Listener.Addr().String()
 	f.plain = httptest.NewUnstartedServer(noted)
 	f.plain.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, connKey, &conn{endpoint: ":443", local: c.LocalAddr(), remote: c.RemoteAddr()})
 	}
 	f.plain.Start()
 	t.Cleanup(func() { f.plain.Close(); f.Close(); f.handler.Close() })
+	return f
+}
+
+// newServedFront is a front whose clients arrive at gateway's own server: TLS and
+// plain HTTP on one port, behind the wire guards.
+func newServedFront(t *testing.T, cfg Config) *front {
+	t.Helper()
+	f := newFront(t, cfg)
+	config := f.TLS.Clone()
+	config.NextProtos = []string{"h2", "http/1.1"}
+	s := NewServer(Options{Limits: cfg.Limits, Timeouts: cfg.Timeouts, TLS: config, Handler: f.Config.Handler, Log: newDiscardLog()})
+	if err := s.Bind(t.Context(), []string{"127.0.0.1:0"}); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(context.Background()) }()
+	t.Cleanup(func() { s.Close(); <-ended })
+	f.addr = s.Addrs()["127.0.0.1:0"].String()
 	return f
 }
 
@@ -111,7 +131,7 @@ func (f *front) client(t *testing.T, h2 bool) *http.Client {
 		DisableCompression: true,
 		TLSClientConfig:    &tls.Config{RootCAs: pool, ServerName: "example.com"},
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, f.Listener.Addr().String())
+			return new(net.Dialer).DialContext(ctx, network, f.addr)
 		},
 		ExpectContinueTimeout: 5 * time.Second,
 	}
@@ -122,7 +142,7 @@ func (f *front) client(t *testing.T, h2 bool) *http.Client {
 // raw is a TLS connection for HTTP/1.1 written by hand.
 func (f *front) raw(t *testing.T) (*tls.Conn, *bufio.Reader) {
 	t.Helper()
-	c, err := tls.Dial("tcp", f.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	c, err := tls.Dial("tcp", f.addr, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -137,16 +137,10 @@ func (h *Handler) Drain(ctx context.Context, backend string) error {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := h.newCall(w, r)
 	defer c.finish()
-	admitted, refused := admitted{}, refusalOf(r, h.limits)
-	if refused == nil {
-		admitted, refused = admit(r)
-	}
-	if refused != nil {
-		c.exchange.line = refused.line // "" but for what the wire guard refused
+	if refused := h.admit(c); refused != nil {
 		h.fail(c, failureOfRefusal(refused))
 		return
 	}
-	c.target, c.host = admitted.target, admitted.host
 	c.site = h.sites.find(c.endpoint(), c.host.name)
 	if c.site == nil {
 		h.fail(c, noSuchPath())
@@ -162,6 +156,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.serveRoute(c)
 	}
+}
+
+// admit refuses what the wire guard has refused, and what it can't see.
+func (h *Handler) admit(c *call) *refusal {
+	if refused := refusalOf(c.r, h.limits); refused != nil {
+		c.exchange.line = refused.line // "" but for what the wire guard refused
+		return refused
+	}
+	sound, refused := admit(c.r)
+	c.target, c.host = sound.target, sound.host
+	return refused
 }
 
 // serveRoute passes a request on to the backend of its route, if its body may.
@@ -217,8 +222,9 @@ func (h *Handler) fail(c *call, f failure) {
 	h.pages.write(c.w, c.r, f, c.exchange.id)
 }
 
-// watchAbort explains a response that broke off, which ReverseProxy reports as a
-// panic, and makes sure that it does not look complete.
+// watchAbort explains a response that broke off. ReverseProxy reports it as a
+// panic, which makes the server reset the stream or the connection, so that what
+// was sent can't be taken for the whole.
 func (h *Handler) watchAbort(c *call) {
 	abort := recover()
 	if abort == nil {
@@ -231,9 +237,6 @@ func (h *Handler) watchAbort(c *call) {
 	f := abortOf(c.backendFailure, c.w.pace.hasExpired(), c.circumstances())
 	c.exchange.failure = f.reason
 	h.note(c, f)
-	if c.r.ProtoMajor == 1 && c.r.ProtoMinor == 0 {
-		c.w.reset()
-	}
 	panic(abort)
 }
 

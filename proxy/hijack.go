@@ -44,29 +44,3 @@ func (c *earlyConn) CloseWrite() error {
 	}
 	return errors.ErrUnsupported
 }
-
-// reset ends the client's connection so that it can't be taken for a complete
-// response. HTTP/1.0 needs it: a body without length ends with the connection
-// there, and an orderly end of TCP or TLS would look like the end of the body.
-func (w *pacedWriter) reset() {
-	c, _, err := w.Hijack()
-	if err != nil {
-		return
-	}
-	if tcp, ok := rawConn(c).(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // close sends RST
-		tcp.Close()
-	}
-	c.Close()
-}
-
-// rawConn is the connection under wrappers such as *tls.Conn.
-func rawConn(c net.Conn) net.Conn {
-	for {
-		wrapper, ok := c.(interface{ NetConn() net.Conn })
-		if !ok {
-			return c
-		}
-		c = wrapper.NetConn()
-	}
-}

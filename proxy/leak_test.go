@@ -26,7 +26,7 @@ func TestHandler_LeavesNoGoroutineBehind(t *testing.T) {
 				_, _ = io.Copy(w, r.Body)
 			}
 		})
-		f := newFront(t, frontConfig(backend.URL, func(c *Config) { c.Timeouts.FirstByte = 300 * time.Millisecond }))
+		f := newServedFront(t, frontConfig(backend.URL, func(c *Config) { c.Timeouts.FirstByte = 300 * time.Millisecond }))
 		bothProtocols(t, f, func(t *testing.T, client *http.Client) {
 			for _, path := range []string{"/", "/cut", "/wait", "/gone"} {
 				ctx, cancel := context.WithCancel(context.Background())

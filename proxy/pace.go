@@ -153,11 +153,6 @@ func (w *pacedWriter) Write(p []byte) (int, error) {
 	}
 }
 
-// complete reports whether the client can tell the end of the response by its length.
-func (w *pacedWriter) complete() bool {
-	return w.status != 0 && w.Header().Get("Content-Length") != ""
-}
-
 // FlushError is what http.ResponseController calls for Flush.
 func (w *pacedWriter) FlushError() error {
 	w.pace.begin()

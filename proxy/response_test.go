@@ -57,7 +57,7 @@ func TestResponse_CutShortByTheBackendNeverLooksComplete(t *testing.T) {
 		"large chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n" + strings.Repeat("x", 50_000),
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFront(t, frontConfig(routeAnswers(t, answer)))
+			f := newServedFront(t, frontConfig(routeAnswers(t, answer)))
 			bothProtocols(t, f, func(t *testing.T, client *http.Client) {
 				res, err := client.Get("https://api.example.com/")
 				if err == nil {
@@ -77,7 +77,7 @@ func TestResponse_CutShortByTheBackendNeverLooksComplete(t *testing.T) {
 
 func TestResponse_CutShortIsResetForHTTP10(t *testing.T) {
 	url := routeAnswers(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
-	f := newFront(t, frontConfig(url))
+	f := newServedFront(t, frontConfig(url))
 	t.Run("tls", func(t *testing.T) {
 		c, r := f.raw(t)
 		_, _ = io.WriteString(c, "GET / HTTP/1.0\r\nHost: api.example.com\r\n\r\n")
@@ -86,8 +86,8 @@ func TestResponse_CutShortIsResetForHTTP10(t *testing.T) {
 		}
 	})
 	t.Run("plain", func(t *testing.T) {
-		f := newFront(t, frontConfig(url, func(c *Config) { c.Sites[0].Plain = "proxy" }))
-		c, err := net.Dial("tcp", f.plain.Listener.Addr().String())
+		f := newServedFront(t, frontConfig(url, func(c *Config) { c.Sites[0].Plain = "proxy" }))
+		c, err := net.Dial("tcp", f.addr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +100,7 @@ func TestResponse_CutShortIsResetForHTTP10(t *testing.T) {
 }
 
 func TestResponse_OfAnHTTP10BackendEndsWithItsConnection(t *testing.T) {
-	f := newFront(t, frontConfig(routeAnswers(t, "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nwhole")))
+	f := newServedFront(t, frontConfig(routeAnswers(t, "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nwhole")))
 	bothProtocols(t, f, func(t *testing.T, client *http.Client) {
 		if res, body := frontGet(t, client, "https://api.example.com/"); res.StatusCode != 200 || body != "whole" {
 			t.Errorf("%d %q", res.StatusCode, body)
@@ -125,7 +125,7 @@ func TestResponse_EventsAndChunksArriveWhenTheyAreWritten(t *testing.T) {
 			}
 		}
 	})
-	f := newFront(t, frontConfig(backend.URL))
+	f := newServedFront(t, frontConfig(backend.URL))
 	for _, query := range []string{"type=text/event-stream", "type=application/json", "type=text/event-stream&length=3", "type=text/plain&length=3"} {
 		bothProtocols(t, f, func(t *testing.T, client *http.Client) {
 			res, err := client.Get("https://api.example.com/?" + query)
@@ -151,7 +151,7 @@ func TestResponse_HeadArrivesBeforeAnyOfTheBody(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		<-release
 	})
-	f := newFront(t, frontConfig(backend.URL))
+	f := newServedFront(t, frontConfig(backend.URL))
 	bothProtocols(t, f, func(t *testing.T, client *http.Client) {
 		res, err := client.Get("https://api.example.com/")
 		if err != nil {
@@ -171,7 +171,7 @@ func TestResponse_InformationalHeadsAndTrailersPass(t *testing.T) {
 		w.Header().Set("X-Sum", "42")
 		w.Header().Set(http.TrailerPrefix+"X-Late", "43")
 	})
-	f := newFront(t, frontConfig(backend.URL))
+	f := newServedFront(t, frontConfig(backend.URL))
 	bothProtocols(t, f, func(t *testing.T, client *http.Client) {
 		var hints textproto.MIMEHeader
 		ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
@@ -192,7 +192,7 @@ func TestResponse_InformationalHeadsAndTrailersPass(t *testing.T) {
 }
 
 func TestResponse_HopByHopHeadersStayBehind(t *testing.T) {
-	f := newFront(t, frontConfig(routeAnswers(t, "HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: x\r\nUpgrade: h2c\r\n"+
+	f := newServedFront(t, frontConfig(routeAnswers(t, "HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: x\r\nUpgrade: h2c\r\n"+
 		"X-Request-Id: other\r\nServer: backend\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 0\r\n\r\n")))
 	bothProtocols(t, f, func(t *testing.T, client *http.Client) {
 		res, _ := frontGet(t, client, "https://api.example.com/")
@@ -218,7 +218,7 @@ func TestResponse_IsNotCompressedOrDecompressed(t *testing.T) {
 		w.Header().Set("Content-Encoding", "gzip")
 		_, _ = io.WriteString(w, "not really gzip")
 	})
-	f := newFront(t, frontConfig(backend.URL))
+	f := newServedFront(t, frontConfig(backend.URL))
 	if res, body := frontGet(t, f.client(t, false), "https://api.example.com/"); body != "not really gzip" || res.Header.Get("Content-Encoding") != "gzip" {
 		t.Errorf("%q %v", body, res.Header)
 	}
@@ -233,7 +233,7 @@ func TestResponse_ClientThatLeavesEndsTheBackendsRequest(t *testing.T) {
 		<-r.Context().Done()
 		gone <- struct{}{}
 	})
-	f := newFront(t, frontConfig(backend.URL))
+	f := newServedFront(t, frontConfig(backend.URL))
 	bothProtocols(t, f, func(t *testing.T, client *http.Client) {
 		for _, path := range []string{"/waiting", "/streaming"} {
 			ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
@@ -263,7 +263,7 @@ func TestResponse_SlowReaderIsCut(t *testing.T) {
 			}
 		}
 	})
-	f := newFront(t, frontConfig(backend.URL, func(c *Config) { c.Timeouts.Write = 200 * time.Millisecond }))
+	f := newServedFront(t, frontConfig(backend.URL, func(c *Config) { c.Timeouts.Write = 200 * time.Millisecond }))
 	wait := func(t *testing.T) {
 		t.Helper()
 		if x := frontWait(t, f.exchanges, "the end"); x.failure != "client read the response too slowly" {
@@ -297,7 +297,7 @@ func TestUpgrade_WebSocketPasses(t *testing.T) {
 			_ = c.Write(r.Context(), kind, append([]byte("echo "), message...))
 		}
 	})
-	f := newFront(t, frontConfig(backend.URL, func(c *Config) { c.Timeouts.Body = 100 * time.Millisecond; c.Timeouts.Write = 100 * time.Millisecond }))
+	f := newServedFront(t, frontConfig(backend.URL, func(c *Config) { c.Timeouts.Body = 100 * time.Millisecond; c.Timeouts.Write = 100 * time.Millisecond }))
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	c, _, err := websocket.Dial(ctx, "wss://api.example.com/ws", &websocket.DialOptions{HTTPClient: f.client(t, false), Subprotocols: []string{"chat"}})
@@ -323,7 +323,7 @@ func TestUpgrade_OnlyWebSocketReachesTheBackend(t *testing.T) {
 		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+r.Header.Get("Upgrade")+"\r\n\r\n")
 		_, _ = io.Copy(c, c)
 	})
-	f := newFront(t, frontConfig(url))
+	f := newServedFront(t, frontConfig(url))
 	for _, c := range []struct{ head, upgrade, status string }{
 		{"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket", "websocket", "101"},
 		{"GET / HTTP/1.1\r\nConnection: keep-alive, uPgrade\r\nUpgrade: h2c, WebSocket", "websocket", "101"},
@@ -349,14 +349,14 @@ func TestUpgrade_HalfCloseReachesTheOtherSide(t *testing.T) {
 		all, _ := io.ReadAll(c) // ends with the client's half
 		_, _ = io.WriteString(c, "got "+string(all))
 	})
-	f := newFront(t, frontConfig(url))
+	f := newServedFront(t, frontConfig(url))
 	c, r := f.raw(t)
 	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: api.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nearly")
-	_, _ = io.WriteString(c, " late")
-	_ = c.CloseWrite()
 	if res, err := http.ReadResponse(r, nil); err != nil || res.StatusCode != 101 {
 		t.Fatalf("%v %v", res, err)
 	}
+	_, _ = io.WriteString(c, " late")
+	_ = c.CloseWrite()
 	if rest, err := io.ReadAll(r); string(rest) != "got early late" {
 		t.Errorf("%q, %v", rest, err)
 	}
