@@ -125,3 +125,14 @@ func (c *backendConn) CloseWrite() error {
 	}
 	return errors.ErrUnsupported
 }
+
+// rawConn is the connection under wrappers such as *tls.Conn.
+func rawConn(c net.Conn) net.Conn {
+	for {
+		wrapper, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = wrapper.NetConn()
+	}
+}
