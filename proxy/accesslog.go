@@ -176,10 +176,8 @@ func (l *AccessLog) finish(t *transaction) {
 		l.log(t)
 		return
 	}
-	c.account.unlogged = func() {
-		t.close()
-		l.log(t)
-	}
+	t.log = l
+	c.account.unlogged.Store(t)
 }
 
 func (l *AccessLog) log(t *transaction) {

@@ -3,13 +3,14 @@ package proxy
 import "sync/atomic"
 
 // account is what the access log remembers of a connection. HTTP/1 answers one
-// request of a connection after the other, in one goroutine, which owns all
-// but requests.
+// request of a connection after the other, so that received and sent belong to
+// whoever took unlogged: mostly the goroutine that serves the connection, but a
+// stopping server may close it from another one.
 type account struct {
 	requests       atomic.Int64 // requests begun
 	received, sent int64        // bytes that are in the log already
 	deferred       bool         // the server calls answered after every response
-	unlogged       func()       // logs the request whose response is on its way
+	unlogged       atomic.Pointer[transaction]
 }
 
 // take returns the bytes that went through the connection since the last call.
@@ -26,8 +27,8 @@ func (a *account) take(c *conn) (received, sent int64) {
 // deferred calls it when net/http says http.StateIdle or closes the connection:
 // only then have the last bytes of the response been written and counted.
 func (c *conn) answered() {
-	if log := c.account.unlogged; log != nil {
-		c.account.unlogged = nil
-		log()
+	if t := c.account.unlogged.Swap(nil); t != nil {
+		t.close()
+		t.log.log(t)
 	}
 }

@@ -17,6 +17,7 @@ type transaction struct {
 	request  *http.Request
 	response recorder
 	body     countedBody
+	log      *AccessLog // where its line goes, when it waits for the response to leave
 
 	start, end time.Time
 	status     int
