@@ -66,7 +66,7 @@ var twinDifferences = []twinDifference{
 	{kinds: `status|answers|backend asked|log`, cases: `plain http on the tls port`,
 		text: "Plain HTTP on a TLS port is served (`plain = \"proxy\"`), redirected or refused as the site says; Apache has one answer, 400, whatever virtual hosts there are."},
 	{kinds: `status|answers|backend asked`, cases: `backend away|backend back again`,
-		text: "A backend that refuses connections is answered for with 502 after `hold`, and asked again by the next request; Apache answers 503, and goes on to do so for a minute without asking."},
+		text: "A backend that refuses connections is waited for as `hold` says and then answered for with 503, or with 502 at once where `hold = \"0s\"`; the next request asks it again. Apache answers 503 at once, and goes on to do so for a minute without asking."},
 	{kinds: `own page`, cases: `.*`,
 		text: "Error pages have their own words: HTML for clients that ask for it, JSON with the request's id for all others."},
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -32,6 +34,10 @@ second one ends at once. SIGUSR1 opens the log files anew.`,
 // serveConfig opens everything the configuration needs and serves it until a
 // signal says to stop.
 func serveConfig(ctx context.Context, path string, c *config.Config) error {
+	path, err := filepath.Abs(path) // status shows it to people in other folders
+	if err != nil {
+		return fmt.Errorf("the folder of %s: %w", path, err)
+	}
 	g, err := newGeneration(path, c)
 	if err != nil {
 		return err
