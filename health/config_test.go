@@ -98,6 +98,8 @@ func TestConfig_ReportsEveryProblemWithItsRemedy(t *testing.T) {
 		{`oom_score: 1001 is not between -1000 and 1000`, func(c *Config) { c.OOMScore = 1001 }},
 		{`probe.path: "health" is not the path of a URL`, func(c *Config) { c.Probe.Path = "health" }},
 		{`probe.command: there is a path as well`, func(c *Config) { c.Probe.Path, c.Probe.Command = "/", []string{"x"} }},
+		{`probe.command: "no-such-program" is in no folder of PATH`, func(c *Config) { c.Probe.Command = []string{"no-such-program"} }},
+		{`probe.command: "no-such-program" is in no folder of PATH`, func(c *Config) { *c = Config{Probe: Probe{Command: []string{"no-such-program"}}} }},
 		{`probe.status: "2xx" is not a status code or a range of them: write codes and ranges`, func(c *Config) { c.Probe.Path, c.Probe.Status = "/", "2xx" }},
 		{`probe.body: it belongs to an HTTP probe, and there is no path`, func(c *Config) { c.Probe.Body = "ok" }},
 		{`probe.method: "get it" is not an HTTP method`, func(c *Config) { c.Probe.Path, c.Probe.Method = "/", "get it" }},

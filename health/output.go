@@ -21,7 +21,8 @@ import (
 // reading as well as writing. So the pipe has a reader as long as the backend
 // lives: when gateway is killed, the backend gets no SIGPIPE, the pipe keeps up
 // to pipeSize bytes, and the gateway that adopts the backend opens the pipe by
-// its name and goes on where the last one ended. And as it is gateway that
+// its name and goes on where the last one ended. (A backend that prints more
+// than that waits, as it would for any reader that is slow.) And as it is gateway that
 // writes the log, a full disk never fails a write of the backend.
 type output struct {
 	pipe   string // path of the named pipe

@@ -20,7 +20,8 @@ type process struct {
 	group  group
 	stop   syscall.Signal
 	grace  time.Duration
-	moved  func(identity) // told when another process has become the backend
+	fresh  bool           // just started, and not yet recorded
+	moved  func(identity) // records that this process is the backend
 	output func()         // takes the last of what was printed
 	oom    func(identity) bool
 
@@ -62,6 +63,9 @@ func (p *process) kill() {
 // how it ended. When the process ended well and left others running that it
 // started, it went into the background: the one it left is waited for instead.
 func (p *process) wait(ctx context.Context) (Exit, error) {
+	if p.fresh { // here, so that a slow disk does not keep the first probe waiting
+		p.moved(p.current().root)
+	}
 	for {
 		tree := p.current()
 		if err := awaitExit(ctx, tree.root); err != nil {

@@ -138,8 +138,9 @@ func (h *host) start(ctx context.Context) (running, error) {
 		h.log.Debug("releasing the process", "error", err)
 	}
 	adjustOOM(root.PID, h.cfg.OOMScore, h.log)
-	h.remember(root, mark)
-	return h.process(root, mark), nil
+	proc := h.process(root, mark)
+	proc.fresh = true
+	return proc, nil
 }
 
 // join puts the process into its control group; what it returns is for after

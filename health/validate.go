@@ -25,6 +25,7 @@ func (c Config) Validate(report Report) {
 	}
 	if !c.Supervised() {
 		c.validateWatched(report)
+		c.validateProbeCommand(report)
 		return
 	}
 	c.validateProcess(report)
@@ -164,6 +165,18 @@ func (c Config) validateProgram(report Report, who account) {
 	}
 	if _, err := findProgram(c.Command[0], c.dir(who), lookup(env, "PATH"), who); err != nil {
 		report("command", err.Error(), "write the path of a program that exists, and make it executable with chmod +x")
+	}
+	c.validateProbeCommand(report)
+}
+
+// validateProbeCommand keeps a backend from being restarted for ever because
+// the program that judges it is missing.
+func (c Config) validateProbeCommand(report Report) {
+	if len(c.Probe.Command) == 0 {
+		return
+	}
+	if _, err := prepare(c, c.Probe.Command); err != nil {
+		report("probe.command", err.Error(), "write the path of a program that exists and that the backend's user may run")
 	}
 }
 
