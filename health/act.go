@@ -31,13 +31,15 @@ func (l *loop) perform(act Act) {
 // background runs f beside the loop; what f returns is run in the loop, unless
 // the loop has ended.
 func (l *loop) background(f func() (post func())) {
-	l.group.Go(func() {
-		post := f()
-		select {
-		case l.posts <- post:
-		case <-l.work.Done():
-		}
-	})
+	l.group.Go(func() { l.post(f()) })
+}
+
+// post hands f to the loop, unless the loop has ended.
+func (l *loop) post(f func()) {
+	select {
+	case l.posts <- f:
+	case <-l.work.Done():
+	}
 }
 
 func (l *loop) spawn() {
@@ -72,7 +74,7 @@ func (l *loop) started(proc running, err error) {
 func (l *loop) watch(proc running) {
 	l.proc = proc
 	l.background(func() func() {
-		exit, err := proc.wait(l.work)
+		exit, err := proc.wait(l.work, func() { l.post(func() { l.step(Dying{}) }) })
 		return func() { l.exited(exit, err) }
 	})
 }

@@ -15,6 +15,8 @@ type (
 	SpawnFailed struct{ Err error }
 	// Taken: somebody else serves the address, so nothing was started.
 	Taken struct{}
+	// Dying: the process ended; what it left running is being ended as well.
+	Dying struct{}
 	// Exited: the process, and all that it started, is gone.
 	Exited struct{ Exit Exit }
 	// Probed: a probe ended.
@@ -34,6 +36,7 @@ func (Ticked) input()      {}
 func (Spawned) input()     {}
 func (SpawnFailed) input() {}
 func (Taken) input()       {}
+func (Dying) input()       {}
 func (Exited) input()      {}
 func (Probed) input()      {}
 func (Nudged) input()      {}

@@ -43,7 +43,7 @@ func (p *loopProcess) pid() int         { return 4242 }
 func (p *loopProcess) terminate(string) { close(p.ended) }
 func (p *loopProcess) kill()            {}
 
-func (p *loopProcess) wait(ctx context.Context) (Exit, error) {
+func (p *loopProcess) wait(ctx context.Context, _ func()) (Exit, error) {
 	select {
 	case <-time.After(p.machine.life):
 	case <-p.ended:

@@ -30,6 +30,7 @@ func TestMonitor_StartsAKilledBackendAgainAndTellsWhy(t *testing.T) {
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
+	m.storm(t) // of refused requests, which must not be taken for the cause
 	opened := m.waitEvent(t, Opened)
 	if want := "killed by signal 9 (KILL), not by gateway"; opened.Incident.Cause != want {
 		t.Errorf("cause %q, want %q", opened.Incident.Cause, want)
@@ -43,5 +44,15 @@ func TestMonitor_StartsAKilledBackendAgainAndTellsWhy(t *testing.T) {
 	}
 	if second := m.get(t); second == first {
 		t.Errorf("the backend still has pid %d", second)
+	}
+}
+
+// storm nudges as a flood of refused requests does, until the death is known.
+func (m *monitored) storm(t *testing.T) {
+	t.Helper()
+	for ctx := limit(t); m.Availability().Up; m.Nudge() {
+		if ctx.Err() != nil {
+			t.Fatal("the death was never known")
+		}
 	}
 }

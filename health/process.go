@@ -62,7 +62,8 @@ func (p *process) kill() {
 // wait blocks until the process, and all that it started, is gone, and tells
 // how it ended. When the process ended well and left others running that it
 // started, it went into the background: the one it left is waited for instead.
-func (p *process) wait(ctx context.Context) (Exit, error) {
+// ended is called in between, when the process has ended and the others have not.
+func (p *process) wait(ctx context.Context, ended func()) (Exit, error) {
 	if p.fresh { // here, so that a slow disk does not keep the first probe waiting
 		p.moved(p.current().root)
 	}
@@ -76,6 +77,7 @@ func (p *process) wait(ctx context.Context) (Exit, error) {
 			p.move(next)
 			continue
 		}
+		ended()
 		err := p.bury(ctx, tree)
 		p.output()
 		return exit, err

@@ -51,7 +51,7 @@ type host struct {
 // running is a backend's process as the monitor sees it.
 type running interface {
 	pid() int
-	wait(ctx context.Context) (Exit, error)
+	wait(ctx context.Context, ended func()) (Exit, error)
 	terminate(why string)
 	kill()
 }

@@ -98,6 +98,8 @@ func (s State) Next(t Timing, in Input, now time.Time, random float64) (State, [
 		n.spawnFailed(in)
 	case Taken:
 		n.taken()
+	case Dying:
+		n.dying()
 	case Exited:
 		n.exited(in)
 	case Probed:
@@ -123,7 +125,7 @@ func (s State) Wake(t Timing) time.Time {
 		}
 	}
 	add(s.NextProbe, s.probes() && !s.Probing)
-	add(s.Respawn, s.Phase == Down && t.Supervised && !s.Spawning)
+	add(s.Respawn, s.Phase == Down && t.Supervised && !s.Spawning && !s.Respawn.IsZero())
 	add(s.KillAt, s.Phase == Stopping && s.Process)
 	add(s.FailingSince.Add(t.Hang), s.leashed(t))
 	return soonest

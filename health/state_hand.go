@@ -5,8 +5,8 @@ import "time"
 func (n *transition) startAsked() {
 	switch n.Phase {
 	case Stopped, Down:
-		if n.Supervised && !n.Spawning {
-			n.Deaths = 0
+		n.Deaths = 0
+		if n.Supervised && !n.Spawning && !n.Process {
 			n.enter(Starting)
 			n.spawn()
 		}

@@ -17,10 +17,10 @@ func (n *transition) probed(r Result) {
 	} else {
 		n.bad(r)
 	}
-	if n.again {
-		n.again = false
+	if n.again && n.Bad == 0 {
 		n.NextProbe = n.now
 	}
+	n.again = false
 }
 
 func (n *transition) good() {
@@ -129,9 +129,11 @@ func (n *transition) giveUp() {
 }
 
 // nudged: a client's request was refused, so do not wait for the next probe.
+// Only the first bad one is brought forward: a storm of refused requests in the
+// moment before the process's end is known is not several failures.
 func (n *transition) nudged() {
 	switch {
-	case n.Phase == Starting || !n.probes():
+	case n.Phase == Starting || !n.probes() || n.Bad > 0:
 	case n.Probing:
 		n.again = true
 	default:

@@ -98,6 +98,15 @@ func (n *transition) taken() {
 	n.probe(false)
 }
 
+// dying stops sending and probing at once: until Exited tells how it ended, a
+// refused connection would be taken for a trouble of its own.
+func (n *transition) dying() {
+	n.forgetProbes()
+	if n.Phase != Draining && n.Phase != Stopping {
+		n.enter(Down)
+	}
+}
+
 func (n *transition) exited(in Exited) {
 	n.Process = false
 	n.forgetProbes()

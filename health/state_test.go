@@ -112,6 +112,12 @@ func TestStateNext_DecidesEveryTurn(t *testing.T) {
 		{"a hung one that ignores the signal is killed soon", stateTiming, then(hung, at(15*time.Second, slowProbe), at(2*time.Second, Ticked{})), Stopping, "kill"},
 		{"and again, should it live on", stateTiming, then(hung, at(15*time.Second, slowProbe), at(2*time.Second, Ticked{}), at(time.Second, Ticked{})), Stopping, "kill"},
 		{"its end is a death", stateTiming, then(hung, at(15*time.Second, slowProbe), at(time.Second, crash)), Down, "spawn open"},
+		{"a process that ended is not asked any more", stateTiming, then(up, at(time.Second, Dying{}), at(0, Nudged{})), Down, ""},
+		{"nor blamed for a probe that was under way", stateTiming, then(up, at(time.Second, Dying{}), at(0, badProbe)), Down, ""},
+		{"nor started before its tree is gone", stateTiming, then(up, at(time.Second, Dying{}), at(0, StartAsked{})), Down, ""},
+		{"then its death is answered", stateTiming, then(up, at(time.Second, Dying{}), at(0, crash)), Down, "spawn open"},
+		{"also one after a stable minute", stateTiming, then(again, at(time.Minute, Dying{}), at(0, crash)), Down, "spawn open"},
+		{"a restart while its tree is ended starts it once", stateTiming, then(up, at(0, Dying{}), at(0, EndAsked{Restart: true}), at(0, crash)), Starting, "spawn"},
 		{"the first death is answered at once", stateTiming, dead, Down, "spawn open"},
 		{"the second waits", stateTiming, then(again, at(time.Second, crash)), Down, "open"},
 		{"and is then started", stateTiming, then(again, at(time.Second, crash), at(100*time.Millisecond, Ticked{})), Down, "spawn"},
@@ -140,6 +146,7 @@ func TestStateNext_DecidesEveryTurn(t *testing.T) {
 		{"a stop during a start that fails is a stop", stateTiming, then(begun, at(0, EndAsked{}), at(0, SpawnFailed{errRefused})), Stopped, ""},
 		{"a refused request asks at once", stateTiming, then(up, at(time.Millisecond, Nudged{})), Up, "ask"},
 		{"not twice at a time", stateTiming, then(up, at(time.Millisecond, Nudged{}), at(0, Nudged{})), Up, ""},
+		{"a storm of them is one failure", stateTiming, then(up, at(0, Nudged{}), at(0, badProbe), at(0, Nudged{})), Up, ""},
 		{"not while it starts anyway", stateTiming, then(started, at(0, Nudged{})), Starting, ""},
 		{"an incident of the last life ends with the first good probe", stateTiming, []stateStep{at(0, Began{Adopted: true, Incident: true}), at(0, goodProbe)}, Up, "close"},
 	} {
@@ -275,6 +282,8 @@ func (w *stateWorld) input(choice int) Input {
 	case choice == 3 && w.spawning > 0:
 		w.spawning--
 		return Taken{}
+	case choice == 14 && w.alive:
+		return Dying{}
 	case choice == 4 && w.alive:
 		w.alive = false
 		return crash
