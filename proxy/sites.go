@@ -25,7 +25,7 @@ type route struct {
 
 // siteTable finds the site of a request. It is built once and only read.
 type siteTable struct {
-	endpoints map[string]*siteGroup // by the canonical spelling of the endpoint
+	endpoints map[string]*siteGroup // by the endpoint, as written and in its canonical spelling
 	every     *siteGroup            // for requests that came by no known endpoint
 }
 
@@ -49,12 +49,13 @@ func newSiteTable(cfg Config, upstreams map[string]*upstream) (*siteTable, error
 		}
 		one := newSite(s, cfg.Limits.Body, endpoints, upstreams)
 		table.every.add(one, s.hosts())
-		for _, e := range endpoints {
+		for i, e := range endpoints {
 			group, found := table.endpoints[e.String()]
 			if !found {
 				group = newSiteGroup()
 				table.endpoints[e.String()] = group
 			}
+			table.endpoints[s.Listen[i]] = group
 			group.add(one, s.hosts())
 		}
 	}
@@ -168,11 +169,6 @@ func (t *siteTable) find(endpoint, name string) *site {
 	if group, found := t.endpoints[endpoint]; found {
 		return group.find(name)
 	}
-	if e, err := ParseEndpoint(endpoint); err == nil {
-		if group, found := t.endpoints[e.String()]; found {
-			return group.find(name)
-		}
-	}
 	return t.every.find(name)
 }
 
@@ -182,6 +178,9 @@ func (t *siteTable) find(endpoint, name string) *site {
 // request of public, nor the other way round. A nil route is a path that the
 // site has no backend for.
 func (s *site) route(raw string) (found *route, ok bool) {
+	if readsOneWay(raw) {
+		return s.match(raw), true
+	}
 	paths, ok := readings(raw)
 	if !ok {
 		return nil, false

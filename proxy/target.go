@@ -45,6 +45,11 @@ func (t target) String() string {
 	return t.path
 }
 
+// readsOneWay reports the paths that every server reads alike, which is nearly all.
+func readsOneWay(raw string) bool {
+	return !strings.ContainsAny(raw, "%\\;") && !strings.Contains(raw, "//") && !strings.Contains(raw, "/.")
+}
+
 // readings are the ways in which servers read one raw path: as it stands with
 // its escapes decoded (but no escaped separator), with all of them decoded, with
 // dot segments resolved (RFC 3986, section 5.2.4), and as a lenient server does, which also
@@ -52,9 +57,6 @@ func (t target) String() string {
 // and merges slashes. ok is false if a reading climbs above the root.
 func readings(raw string) (paths []string, ok bool) {
 	plain := decode(raw, true)
-	if !strings.ContainsAny(raw, "%\\;") && !strings.Contains(raw, "//") && !strings.Contains(raw, "/.") {
-		return []string{plain}, true
-	}
 	resolved, ok := resolveDots(plain)
 	lenient, lenientOK := resolveDots(lenientPath(raw))
 	return []string{plain, decode(raw, false), resolved, lenient}, ok && lenientOK
