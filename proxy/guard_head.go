@@ -15,9 +15,10 @@ const maxRequestLine = 8 << 10
 // at the first byte that can't be in one, so that what isn't HTTP is refused at
 // once and not after a timeout.
 type headScan struct {
-	at    int // bytes looked at so far
-	start int // where the present line begins
-	lines int // lines ended so far
+	at    int  // bytes looked at so far
+	start int  // where the present line begins
+	lines int  // lines ended so far
+	begun bool // the request line was looked at, because the rest did not come with it
 }
 
 // next looks at what b holds beyond the last call's bytes. It returns the length
@@ -52,7 +53,22 @@ func (s *headScan) next(b []byte, limits Limits) (end int, refused *refusal) {
 			s.at++
 		}
 	}
-	return 0, s.tooLong(len(b), limits)
+	if refused := s.tooLong(len(b), limits); refused != nil {
+		return 0, refused
+	}
+	return 0, s.begin(b)
+}
+
+// begin judges the request line of a head that does not come in one piece. A
+// client of HTTP/0.9 sends nothing more, and would wait for the timeout.
+func (s *headScan) begin(b []byte) *refusal {
+	if s.lines == 0 || s.begun {
+		return nil
+	}
+	s.begun = true
+	line, _, _ := bytes.Cut(b, crlf)
+	_, refused := parseRequestLine(string(line))
+	return refused
 }
 
 // tooLong refuses a head that has outgrown the limits at length bytes.
@@ -149,7 +165,9 @@ func (r *requestLine) checkTarget() *refusal {
 		return malformed("CONNECT is not offered here")
 	}
 	for i := range len(r.target) {
-		if c := r.target[i]; c <= ' ' || c > '~' || c == '#' {
+		// Bytes above ASCII are no URI, but browsers of old and many apps send them,
+		// httpd and nginx pass them on, and no two servers frame them differently.
+		if c := r.target[i]; c <= ' ' || c == 0x7f || c == '#' {
 			return malformed("the request target holds a character that must be percent-encoded")
 		}
 	}

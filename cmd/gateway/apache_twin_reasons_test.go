@@ -3,6 +3,8 @@ package main
 // twinDifferences is what differs on purpose, in the order of the README, which
 // has the same texts.
 var twinDifferences = []twinDifference{
+	{kinds: `request line`, cases: `raw bytes`,
+		text: "Bytes beyond ASCII in a path reach the backend as they were sent; Apache percent-encodes them."},
 	{kinds: `to client X-Request-Id|to backend X-Request-Id`, cases: `.*`,
 		text: "Every request has an `X-Request-Id`, seen by the backend, the client and the logs: it is what an admin searches for."},
 	{kinds: `to backend (X-Forwarded-Proto|X-Forwarded-Port|X-Real-Ip|Forwarded)`, cases: `.*`,
@@ -27,8 +29,6 @@ var twinDifferences = []twinDifference{
 		text: "The path reaches the backend byte for byte; Apache decodes and encodes it anew, joins double slashes and resolves dot segments, which breaks signed URLs."},
 	{kinds: `status|answers|backend asked`, cases: `encoded slash|encoded nul`,
 		text: "`%2F` and `%00` in a path are the backend's business; Apache answers 404 for them."},
-	{kinds: `status|answers|backend asked`, cases: `raw bytes`,
-		text: "A path or query with bytes beyond ASCII that are not percent-encoded is refused with 400, as RFC 3986 has it; browsers and mini-programs encode them."},
 	{kinds: `status|answers|backend asked`, cases: `absolute form with another host|length and chunked|folded field|http/3.7`,
 		text: "What two programs could read in two ways is refused with 400 (or 505 for an unknown version) before the backend sees it: both `Content-Length` and `Transfer-Encoding`, folded fields, a target that names another host than `Host`."},
 	{kinds: `status`, cases: `options star`,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -17,6 +18,10 @@ import (
 func (g *generation) open(ctx context.Context) (err error) {
 	if err := g.errorLog.Open(); err != nil {
 		return fmt.Errorf("log.error: %w", err)
+	}
+	// It holds keys and the queue of notices, so it is nobody else's.
+	if err := os.MkdirAll(g.config.State, 0o700); err != nil {
+		return fmt.Errorf("state: %w", err)
 	}
 	if err := g.access.Open(); err != nil {
 		return fmt.Errorf("log.access: %w", err)
@@ -79,10 +84,15 @@ func (g *generation) serveControl(ctx context.Context) error {
 
 func (g *generation) serveRequests(ctx context.Context) error {
 	defer g.handler.Close()
-	context.AfterFunc(ctx, func() {
+	told := make(chan struct{})
+	untold := context.AfterFunc(ctx, func() {
+		defer close(told)
 		g.log.Info("stopping: requests in flight may finish", "within", g.config.Timeouts.Drain, "websockets_within", g.config.Timeouts.Upgraded)
 	})
 	err := g.server.Serve(ctx)
+	if !untold() {
+		<-told
+	}
 	g.log.Info("stopped")
 	return err
 }
