@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -194,10 +195,10 @@ func (l *loop) accept(r request) {
 
 func (l *loop) refusal(r request) error {
 	if !l.timing.Supervised {
-		return fmt.Errorf("backend %q has no command: gateway watches it and does not start or stop it", l.options.Name)
+		return errors.New("it has no command: gateway watches it and does not start or stop it")
 	}
 	if _, end := r.in.(EndAsked); end && l.state.Foreign && l.taken != nil {
-		return fmt.Errorf("backend %q: %w", l.options.Name, l.taken)
+		return l.taken
 	}
 	return nil
 }

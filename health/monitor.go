@@ -59,14 +59,15 @@ type Monitor struct {
 }
 
 // New makes a monitor and touches nothing yet. It fails when the URL or the
-// probe cannot be understood; Config.Validate tells more.
+// probe cannot be understood; Config.Validate tells more. Its errors, and those
+// of requests by hand, leave the backend's name to the caller; Run's tell it.
 func New(o Options) (*Monitor, error) {
 	at, err := parseTarget(o.URL)
 	if err != nil {
-		return nil, fmt.Errorf("backend %q: url: %w", o.Name, err)
+		return nil, fmt.Errorf("url: %w", err)
 	}
 	if _, err := newProber(o.Config.Probe, at, nil); err != nil {
-		return nil, fmt.Errorf("backend %q: probe: %w", o.Name, err)
+		return nil, fmt.Errorf("probe: %w", err)
 	}
 	m := &Monitor{
 		options: o, at: at, timing: o.Config.timing(), ring: newRing(),
@@ -237,6 +238,6 @@ func (m *Monitor) ask(ctx context.Context, r request) error {
 	case <-m.done:
 		return errStopped
 	case <-ctx.Done():
-		return fmt.Errorf("backend %q is %s: %w", m.options.Name, m.Status().State, ctx.Err())
+		return fmt.Errorf("it is still %s: %w", m.Status().State, ctx.Err())
 	}
 }

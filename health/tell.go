@@ -92,7 +92,7 @@ func settledUp(l *loop, r request) (bool, error) {
 	case l.state.Phase == Stopped:
 		return true, errors.New("it was stopped meanwhile")
 	case l.state.Deaths > 0:
-		return true, fmt.Errorf("backend %q: %s; it is started again, see gateway backend logs", l.options.Name, l.lastCause)
+		return true, fmt.Errorf("%s; it is started again, see gateway backend logs", l.lastCause)
 	}
 	return false, nil
 }
