@@ -54,6 +54,9 @@ func failureOf(err error, c circumstances) failure {
 		f = backendFailure(err)
 	}
 	f.cause = err
+	if away, ok := errors.AsType[*awayError](err); ok {
+		f.cause = away.cause // the rest of it is the reason
+	}
 	return f
 }
 
@@ -78,9 +81,9 @@ func clientFailure(c circumstances) failure {
 }
 
 func backendFailure(err error) failure {
-	var away *awayError
+	away, _ := errors.AsType[*awayError](err)
 	switch {
-	case errors.As(err, &away):
+	case away != nil:
 		return failure{status: http.StatusServiceUnavailable, level: slog.LevelError, reason: away.reason,
 			page: pageUnavailable, retryAfter: away.retryAfter, backendBad: true}
 	case errors.Is(err, errBackendBusy):

@@ -38,11 +38,8 @@ type bounds struct {
 	bytes    int64
 }
 
-// shutting keeps the gate shut until there is news of the backend.
-type shutting struct{ news <-chan struct{} }
-
 func newGate(ask func() Availability, b bounds) *gate {
-	return &gate{ask: ask, bounds: b, idle: make(chan struct{})}
+	return &gate{ask: ask, bounds: b, idle: make(chan struct{}), ramp: ramp{patience: sendPatience}}
 }
 
 // enter lets a request pass if nothing is in its way. It takes no lock.
@@ -64,45 +61,68 @@ func (g *gate) leave() {
 	}
 }
 
-func (g *gate) tellIdle() {
-	close(g.idle)
-	g.idle = make(chan struct{})
-}
-
 // wait queues a request until it may pass. The error is an awayError, or why
 // the request itself has ended.
-func (g *gate) wait(ctx context.Context, p *ticket) error {
-	g.join(p)
-	timer := time.NewTimer(time.Until(p.until))
+func (g *gate) wait(ctx context.Context, t *ticket) error {
+	if err := g.join(t); err != nil {
+		return err
+	}
+	timer := time.NewTimer(time.Until(t.until))
 	defer timer.Stop()
 	for {
-		news, err := g.advance(p)
+		news, err := g.advance(t)
 		if err != nil {
 			return err
 		}
 		select {
-		case <-p.turn:
+		case <-t.turn:
 			return nil
 		case <-news:
 		case <-timer.C:
 		case <-ctx.Done():
-			g.giveUp(p)
+			g.giveUp(t)
 			return context.Cause(ctx)
 		}
 	}
 }
 
-func (g *gate) join(p *ticket) {
+// join takes a place in the queue. Newcomers find a bound, while one that comes
+// back because it could not be sent has not lost its place.
+func (g *gate) join(t *ticket) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p.turn, p.going = make(chan struct{}), false
-	g.queue.add(p)
-	g.detour.Store(true)
+	newcomer := t.number == 0
+	t.turn, t.going = make(chan struct{}), false
+	g.queue.add(t)
+	g.pump(time.Now())
+	if t.going || !newcomer {
+		return nil
+	}
+	if full := g.full(); full != nil {
+		g.remove(t)
+		return full
+	}
+	return nil
 }
 
-// advance lets go whoever may, and judges whether it is of use for p to wait for
+func (g *gate) full() error {
+	switch {
+	case len(g.queue.tickets) > g.bounds.requests:
+		return away("too many requests wait for the backend")
+	case g.queue.bytes > g.bounds.bytes:
+		return away("the bodies of the requests that wait for the backend are too large")
+	}
+	return nil
+}
+
+func (g *gate) remove(t *ticket) {
+	g.queue.remove(t)
+	g.settle()
+}
+
+// advance lets go whoever may, and judges whether it is of use for t to wait for
 // more news.
-func (g *gate) advance(p *ticket) (news <-chan struct{}, err error) {
+func (g *gate) advance(t *ticket) (news <-chan struct{}, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now, a := time.Now(), g.ask()
@@ -110,44 +130,38 @@ func (g *gate) advance(p *ticket) (news <-chan struct{}, err error) {
 		g.setback.met(now)
 	}
 	g.pump(now)
-	if p.going {
+	if t.going {
 		return nil, nil
 	}
-	if away := g.judge(p, a, now); away != nil {
-		g.queue.remove(p)
-		g.settle()
+	if away := g.judge(t, a, now); away != nil {
+		g.remove(t)
 		return nil, away
 	}
 	return a.Changed, nil
 }
 
 // giveUp frees the place of a request whose client is gone.
-func (g *gate) giveUp(p *ticket) {
+func (g *gate) giveUp(t *ticket) {
 	g.mu.Lock()
-	going := p.going
-	g.queue.remove(p)
-	g.settle()
+	going := t.going
+	g.remove(t)
 	g.mu.Unlock()
 	if going {
-		g.answered(p, false)
+		g.answered(t, false)
 		g.leave()
 	}
 }
 
 // judge says why a request must not wait any longer; nil: it may.
-func (g *gate) judge(p *ticket, a Availability, now time.Time) *awayError {
+func (g *gate) judge(t *ticket, a Availability, now time.Time) *awayError {
 	switch {
-	case len(g.queue.tickets) > g.bounds.requests:
-		return away("too many requests wait for the backend")
-	case g.queue.bytes > g.bounds.bytes:
-		return away("the bodies of the requests that wait for the backend are too large")
 	case !a.Up && !a.Coming && !a.Watched:
 		return away("the backend is away: " + a.Reason)
-	case a.Coming && a.Next.After(p.until):
+	case a.Coming && a.Next.After(t.until):
 		return awayUntil(a.Next, now, "the backend will not be back in time: "+a.Reason)
-	case !now.Before(p.until) && a.Up:
+	case !now.Before(t.until) && a.Up:
 		return away("the backend was not reached in time")
-	case !now.Before(p.until):
+	case !now.Before(t.until):
 		return awayUntil(a.Next, now, "the backend was not back in time: "+a.Reason)
 	}
 	return nil
@@ -168,10 +182,10 @@ func (g *gate) pump(now time.Time) {
 			}
 			break
 		}
-		p := g.queue.next()
-		p.going, p.sending = true, true
+		t := g.queue.next()
+		t.going, t.sending = true, true
 		g.ramp.letGo(now)
-		close(p.turn)
+		close(t.turn)
 	}
 	g.settle()
 }
@@ -187,18 +201,6 @@ func (g *gate) obstacle(now time.Time) (pause time.Duration, blocked bool) {
 		return 0, false // nobody waits any longer, so each tries for itself
 	}
 	return max(g.setback.pause(now, a.Changed), g.ramp.pause(now)), false
-}
-
-func (g *gate) isShut() bool {
-	if g.shut == nil {
-		return false
-	}
-	select {
-	case <-g.shut.news:
-		g.shut = nil
-	default:
-	}
-	return g.shut != nil
 }
 
 // settle decides whether requests may pass without a lock again. g.mu is held.
@@ -220,89 +222,4 @@ func (g *gate) wake(after time.Duration) {
 		defer g.mu.Unlock()
 		g.pump(time.Now())
 	})
-}
-
-// sent tells that a request which was let go has been written to the backend.
-func (g *gate) sent(p *ticket) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.markSent(p)
-	g.pump(time.Now())
-}
-
-func (g *gate) markSent(p *ticket) {
-	if p.sending {
-		p.sending = false
-		g.ramp.sending--
-	}
-}
-
-// answered tells that the backend is done with a request that was let go, well
-// or badly. reached: there was a connection, so the outage is over.
-func (g *gate) answered(p *ticket, reached bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.markSent(p)
-	g.ramp.unanswered--
-	if reached {
-		g.setback = setback{}
-	}
-	g.pump(time.Now())
-}
-
-// refused tells that a connection was not to be had, and reports whether it is of
-// use for the request to wait for one.
-func (g *gate) refused() (wait bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now, a := time.Now(), g.ask()
-	wait = g.bounds.time > 0 && !g.setback.outlasts(g.bounds.time, now, a.Changed)
-	g.setback.refused(now, a.Changed)
-	g.settle()
-	return wait
-}
-
-// drain keeps further requests from the backend, and returns when those that
-// are with it have been answered, or when ctx ends. The gate stays shut until
-// there is news of the backend; without anybody who has news, until drain returns.
-func (g *gate) drain(ctx context.Context) error {
-	g.drains.Add(1)
-	defer g.drains.Add(-1)
-	shut := g.close()
-	for {
-		g.mu.Lock()
-		idle := g.idle
-		g.mu.Unlock()
-		if g.inFlight.Load() == 0 {
-			if shut.news == nil {
-				g.open(shut)
-			}
-			return nil
-		}
-		select {
-		case <-idle:
-		case <-ctx.Done():
-			g.open(shut)
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// close shuts the gate.
-func (g *gate) close() *shutting {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.shut = &shutting{g.ask().Changed}
-	g.settle()
-	return g.shut
-}
-
-// open opens it again, unless it was shut anew.
-func (g *gate) open(was *shutting) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.shut == was {
-		g.shut = nil
-		g.pump(time.Now())
-	}
 }

@@ -67,8 +67,7 @@ func (j *journey) admit() error {
 		j.call.gate = j.gate
 		return nil
 	}
-	var away *awayError
-	if errors.As(err, &away) {
+	if away, ok := errors.AsType[*awayError](err); ok {
 		away.cause = j.failed
 	}
 	return err
@@ -101,12 +100,13 @@ func (j *journey) try() (*http.Response, error) {
 	attempt, out := newAttempt(j.request, j.call.body, onSent)
 	j.latest, j.call.sent = attempt, time.Now()
 	res, err := j.send(out, attempt)
-	if err == nil || attempt.wrote() {
+	sent := err == nil || attempt.wrote()
+	if sent {
 		j.sent++
 		j.call.exchange.tries++
 	}
 	if j.ticket != nil {
-		j.gate.answered(j.ticket, err == nil || attempt.conn != nil && !isUnreachable(err))
+		j.gate.answered(j.ticket, sent)
 	}
 	if err != nil || res.StatusCode == http.StatusSwitchingProtocols {
 		j.call.leave()

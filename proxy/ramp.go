@@ -19,8 +19,9 @@ const (
 
 // ramp paces the requests that were waiting when their backend comes back.
 type ramp struct {
-	sending    int // let go, and not known to be sent
-	unanswered int // let go, and not answered
+	patience   time.Duration // sendPatience
+	sending    int           // let go, and not known to be sent
+	unanswered int           // let go, and not answered
 	began      time.Time
 	latest     time.Time
 }
@@ -28,7 +29,7 @@ type ramp struct {
 // pause is how long the next request must wait; 0: it may go.
 func (r *ramp) pause(now time.Time) time.Duration {
 	if r.sending > 0 {
-		if rest := r.latest.Add(sendPatience).Sub(now); rest > 0 {
+		if rest := r.latest.Add(r.patience).Sub(now); rest > 0 {
 			return rest
 		}
 	}

@@ -25,34 +25,34 @@ type waitlist struct {
 }
 
 // add puts a newcomer at the end, and one that was here before at its old place.
-func (q *waitlist) add(p *ticket) {
-	if p.number == 0 {
+func (q *waitlist) add(t *ticket) {
+	if t.number == 0 {
 		q.last++
-		p.number = q.last
+		t.number = q.last
 	}
-	i, _ := q.find(p)
-	q.tickets = slices.Insert(q.tickets, i, p)
-	q.bytes += p.bytes
+	i, _ := q.find(t)
+	q.tickets = slices.Insert(q.tickets, i, t)
+	q.bytes += t.bytes
 }
 
-func (q *waitlist) remove(p *ticket) {
-	if i, found := q.find(p); found {
+func (q *waitlist) remove(t *ticket) {
+	if i, found := q.find(t); found {
 		q.tickets = slices.Delete(q.tickets, i, i+1)
-		q.bytes -= p.bytes
+		q.bytes -= t.bytes
 	}
 }
 
 // next takes the first out.
 func (q *waitlist) next() *ticket {
-	p := q.tickets[0]
+	t := q.tickets[0]
 	q.tickets[0] = nil
 	q.tickets = q.tickets[1:]
-	q.bytes -= p.bytes
-	return p
+	q.bytes -= t.bytes
+	return t
 }
 
-func (q *waitlist) find(p *ticket) (int, bool) {
-	return slices.BinarySearchFunc(q.tickets, p, func(a, b *ticket) int { return cmp.Compare(a.number, b.number) })
+func (q *waitlist) find(t *ticket) (int, bool) {
+	return slices.BinarySearchFunc(q.tickets, t, func(a, b *ticket) int { return cmp.Compare(a.number, b.number) })
 }
 
 func (q *waitlist) empty() bool { return len(q.tickets) == 0 }

@@ -1,0 +1,153 @@
+package proxy
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	killAddress = "GATEWAY_TEST_BACKEND_ADDRESS"
+	killBoot    = 200 * time.Millisecond
+)
+
+// TestKill_Backend is not a test: it is the backend of the test below, in a
+// process of its own. It tells each request on its standard output.
+func TestKill_Backend(t *testing.T) {
+	address := os.Getenv(killAddress)
+	if address == "" {
+		t.Skip("only of use to another test")
+	}
+	time.Sleep(killBoot)
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("ready")
+	err = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = os.Stdout.WriteString(r.Method + " " + r.URL.Path + "\n")
+		time.Sleep(2 * time.Millisecond)
+	}))
+	fmt.Println(err)
+	os.Exit(1)
+}
+
+// killLoop keeps the backend alive as an ideal supervisor does, and takes down
+// what it was asked.
+type killLoop struct {
+	t       *testing.T
+	address string
+	known   *holdKnown
+	mu      sync.Mutex
+	asked   map[string]int
+}
+
+// life starts the backend, and returns a function that kills it and waits for
+// the end of its output.
+func (l *killLoop) life() (kill func()) {
+	l.t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestKill_Backend$")
+	cmd.Env = append(os.Environ(), killAddress+"="+l.address)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		l.t.Fatal(err)
+	}
+	ready, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if lines.Text() == "ready" {
+				close(ready)
+				continue
+			}
+			l.mu.Lock()
+			l.asked[lines.Text()]++
+			l.mu.Unlock()
+		}
+	}()
+	select {
+	case <-ready:
+	case <-ended:
+		l.t.Fatal("the backend ended before it was ready")
+	}
+	l.known.set(holdUp)
+	return func() {
+		_ = cmd.Process.Kill()
+		<-ended
+		_ = cmd.Wait()
+		l.known.set(holdComing)
+	}
+}
+
+func TestKill_CostsNoRequestButPostsThatWereUnderWay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes three seconds")
+	}
+	url, _ := holdAddress(t, nil)
+	loop := &killLoop{t: t, address: strings.TrimPrefix(url, "http://"), known: newHoldKnown(holdComing), asked: map[string]int{}}
+	f := newHoldFront(t, url, loop.known)
+	f.Client().Transport.(*http.Transport).MaxIdleConnsPerHost = 200
+	const lives, requests = 5, 600
+	load := make(chan map[string]<-chan *holdAnswer)
+	go func() { // also while the backend is away
+		answers := map[string]<-chan *holdAnswer{}
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for n := range requests {
+			<-tick.C
+			method := []string{"GET", "POST"}[n%2]
+			path := fmt.Sprintf("/%d", n)
+			answers[method+" "+path] = f.start(t, f.request(t, method, path, strings.NewReader("body")))
+		}
+		load <- answers
+	}()
+	for range lives {
+		kill := loop.life()
+		time.Sleep(300 * time.Millisecond)
+		kill()
+	}
+	kill := loop.life()
+	answers := <-load
+	lost, unseen, twice := 0, 0, 0
+	statuses := map[string]int{}
+	for what, answer := range answers {
+		a := frontWait(t, answer, "an answer")
+		statuses[what] = a.status()
+	}
+	kill()
+	for what, status := range statuses {
+		asked, post := loop.asked[what], strings.HasPrefix(what, "POST")
+		switch {
+		case status == 502 && post:
+			lost++
+			if asked == 0 {
+				unseen++
+			}
+		case status != 200:
+			t.Errorf("%s: %d", what, status)
+		}
+		if asked > 1 {
+			twice++
+		}
+		if asked > 1 && post || asked > 2 {
+			t.Errorf("%s was carried out %d times", what, asked)
+		}
+	}
+	t.Logf("%d requests, %d kills: %d POSTs were lost under way, %d of them unread by the backend; %d GETs were carried out twice", len(answers), lives, lost, unseen, twice)
+	if lost > lives*5 {
+		t.Errorf("%d POSTs were lost", lost)
+	}
+}
