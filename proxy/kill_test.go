@@ -93,6 +93,7 @@ func (l *killLoop) life() (kill func()) {
 }
 
 func TestKill_CostsNoRequestButPostsThatWereUnderWay(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes three seconds")
 	}
