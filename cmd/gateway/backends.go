@@ -38,6 +38,7 @@ func newBackends(c *config.Config, log *slog.Logger) (*backends, error) {
 		monitor, err := health.New(health.Options{
 			Name: backend.Name, URL: backend.URL, Config: backend.Config,
 			State: c.State, Log: log, Ledger: ledger, Holder: holderOf,
+			Cgroup: health.DelegatedCgroup(),
 		})
 		if err != nil {
 			return nil, fmt.Errorf("backend %q: %w", backend.Name, err)

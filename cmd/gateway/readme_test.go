@@ -313,6 +313,27 @@ func TestReadme_NamesEveryLogDirective(t *testing.T) {
 	readmeSame(t, "directive", told, real)
 }
 
+func TestReadme_NamesEveryKeyOfTheJSONLog(t *testing.T) {
+	_, list, found := strings.Cut(readmeSection(t, "### Log formats"), "object with the keys ")
+	if !found {
+		t.Fatal("README.md does not list the keys of the JSON log")
+	}
+	var real []string
+	literals(t, func(file string, n ast.Node) {
+		call, calls := n.(*ast.CallExpr)
+		if !calls || filepath.Base(file) != "logjson.go" {
+			return
+		}
+		method, selects := call.Fun.(*ast.SelectorExpr)
+		if selects && slices.Contains([]string{"key", "text", "number", "milliseconds"}, method.Sel.Name) {
+			if key, is := literal(call.Args[0]); is {
+				real = append(real, key)
+			}
+		}
+	})
+	readmeSame(t, "key of the JSON log", readmeSpans(list), real)
+}
+
 // literals are the texts in the sources of the program.
 func literals(t *testing.T, visit func(file string, n ast.Node)) (texts []string) {
 	t.Helper()
