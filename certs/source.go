@@ -16,7 +16,7 @@ type Site struct {
 	Name      string   // host name, wildcard ("*.example.com") or IP address
 	Aliases   []string // further names
 	Default   bool     // answers for unknown names and for clients that send none
-	Endpoints []string // the addresses it is served on, as the file writes them
+	Endpoints []string // the addresses it is served on, in the spelling of Store.Endpoint
 	Config
 }
 

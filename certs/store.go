@@ -22,8 +22,8 @@ const DefaultInterval = 2 * time.Second
 type Store struct {
 	// Interval is how often files are looked at and renewals are considered.
 	Interval time.Duration
-	// Endpoint returns the address a client came to, as the file writes it, from
-	// the context that the handshake was given. It is needed only where one name
+	// Endpoint returns the address a client came to, spelled as in Site.Endpoints,
+	// from the context that the handshake was given. It is needed only where one name
 	// has different certificates on different addresses; nil or "": all are one.
 	Endpoint func(context.Context) string
 	// Roots are what chains should lead to; nil: those that the system trusts.

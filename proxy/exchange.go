@@ -11,7 +11,7 @@ import (
 // conn is what a listener knows of a client's connection. The server makes one
 // for every connection and puts it in the context of its requests.
 type conn struct {
-	endpoint string               // the address as the file writes it: ":443", "http://:80"
+	endpoint string               // as Endpoint.String writes it: ":443", "http://:80"
 	local    net.Addr             // where the client arrived
 	remote   net.Addr             // who it is, before trusted_proxies are looked at
 	tls      *tls.ConnectionState // nil for plain HTTP
@@ -58,6 +58,16 @@ const (
 func connOf(ctx context.Context) *conn {
 	c, _ := ctx.Value(connKey).(*conn)
 	return c
+}
+
+// EndpointOf returns the endpoint that a client came to, as Endpoint.String
+// writes it, from the context of its TLS handshake or of one of its requests; ""
+// if the context is of neither.
+func EndpointOf(ctx context.Context) string {
+	if c := connOf(ctx); c != nil {
+		return c.endpoint
+	}
+	return ""
 }
 
 func exchangeOf(ctx context.Context) *exchange {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -92,7 +93,9 @@ func (s *Server) refuseTLS(c *client, l *bound) {
 // serveTLS makes the handshake and goes on with the protocol that it chose.
 func (s *Server) serveTLS(first *sniffed, c *client, of *conn) {
 	secure := tls.Server(first, s.opts.TLS)
-	if err := secure.Handshake(); err != nil { // the connection's deadline bounds it
+	// The connection's deadline bounds the handshake; the context only tells where
+	// the client came to.
+	if err := secure.HandshakeContext(context.WithValue(context.Background(), connKey, of)); err != nil {
 		s.handshakeFailed(of, err)
 		c.close()
 		return

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -81,6 +82,24 @@ func TestSniff_EndsAnACMEConnectionAfterItsHandshake(t *testing.T) {
 	}
 	if n, err := io.Copy(io.Discard, c); n != 0 || err != nil {
 		t.Errorf("read %d, %v", n, err)
+	}
+}
+
+func TestSniff_TellsTheHandshakeWhereTheClientCame(t *testing.T) {
+	came := make(chan string, 1)
+	lab := wireStart(t, wireEcho, func(o *Options) {
+		certificate := &o.TLS.Certificates[0]
+		o.TLS = &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			came <- EndpointOf(hello.Context())
+			return certificate, nil
+		}}
+	})
+	lab.dialTLS("http/1.1")
+	if got := <-came; got != wireTLS {
+		t.Errorf("the handshake came to %q, not %q", got, wireTLS)
+	}
+	if got := EndpointOf(context.Background()); got != "" {
+		t.Errorf("a context of no connection has the endpoint %q", got)
 	}
 }
 

@@ -48,6 +48,7 @@ func newGeneration(path string, c *config.Config) (*generation, error) {
 		return nil, err
 	}
 	g.store = certs.NewStore(c.State, g.log)
+	g.store.Endpoint = proxy.EndpointOf
 	g.server = proxy.NewServer(proxy.Options{
 		Limits:   c.Limits,
 		Timeouts: c.Timeouts,

@@ -92,13 +92,17 @@ func (c *Config) Certs() []certs.Site {
 	return sites
 }
 
-// tlsAddresses leaves out the addresses that are plain HTTP only. One that
-// can't be read stays in, since it may well be meant for TLS.
+// tlsAddresses leaves out the addresses that are plain HTTP only, and writes the
+// others as the listeners are named. One that can't be read stays in as it is,
+// since it may well be meant for TLS.
 func tlsAddresses(listen []string) []string {
 	var addresses []string
 	for _, address := range listen {
-		if endpoint, err := proxy.ParseEndpoint(address); err != nil || !endpoint.PlainOnly {
+		switch endpoint, err := proxy.ParseEndpoint(address); {
+		case err != nil:
 			addresses = append(addresses, address)
+		case !endpoint.PlainOnly:
+			addresses = append(addresses, endpoint.String())
 		}
 	}
 	return addresses
