@@ -269,6 +269,9 @@ func (h *Handler) mapBack(res *http.Response) error {
 	c.exchange.firstByte = time.Since(c.sent)
 	c.reversal().apply(res.Header)
 	res.Header["X-Request-Id"] = []string{c.exchange.id}
+	if res.Header["Content-Type"] == nil {
+		c.w.Header()["Content-Type"] = nil // else net/http guesses one from the body
+	}
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		res.Body = &backendBody{res.Body, c}
 	}

@@ -210,6 +210,16 @@ func TestResponse_HopByHopHeadersStayBehind(t *testing.T) {
 	})
 }
 
+func TestResponse_WithoutContentTypeGetsNone(t *testing.T) {
+	f := newServedFront(t, frontConfig(routeAnswers(t, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>")))
+	bothProtocols(t, f, func(t *testing.T, client *http.Client) {
+		res, body := frontGet(t, client, "https://api.example.com/")
+		if kinds := res.Header["Content-Type"]; body != "<html>" || kinds != nil {
+			t.Errorf("body %q came with Content-Type %q, which the backend did not send", body, kinds)
+		}
+	})
+}
+
 func TestResponse_IsNotCompressedOrDecompressed(t *testing.T) {
 	backend := frontBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Accept-Encoding") != "" {
