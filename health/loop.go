@@ -160,6 +160,7 @@ func (l *loop) step(in Input) {
 	if before.Phase != l.state.Phase {
 		l.options.Log.Info("the backend is "+l.state.Phase.String(), "was", before.Phase.String(), "pid", l.pid())
 	}
+	l.publishStatus() // before those who wait for the availability look at it
 	l.publish()
 	for _, act := range acts {
 		l.perform(act)

@@ -58,7 +58,7 @@ func exitLevel(e Exit) slog.Level {
 func (l *loop) publishStatus() {
 	s := &Status{
 		Backend: l.options.Name, URL: l.options.URL, Command: l.options.Config.Command,
-		State: l.state.Phase.String(), Since: l.state.Since, Reason: l.Availability().Reason,
+		State: l.state.Phase.String(), Since: l.state.Since, Reason: l.state.availability(l.timing).Reason,
 		PID: l.pid(), Adopted: l.adopted && l.proc != nil,
 		Restarts: max(0, l.starts-1), NextStart: l.state.Respawn, LastProbe: l.lastProbe,
 	}
