@@ -175,9 +175,9 @@ func TestBody_TimeOfTheBackendIsNotHeldAgainstTheClient(t *testing.T) {
 		<-release
 		_, _ = io.Copy(io.Discard, r.Body)
 	})
-	f := newServedFront(t, frontConfig(backend.URL, func(c *Config) { c.Timeouts.Body = 100 * time.Millisecond; c.Timeouts.Write = 100 * time.Millisecond }))
+	f := newServedFront(t, frontConfig(backend.URL, func(c *Config) { c.Timeouts.Body = time.Second; c.Timeouts.Write = time.Second }))
 	bothProtocols(t, f, func(t *testing.T, client *http.Client) {
-		time.AfterFunc(500*time.Millisecond, func() { release <- struct{}{} })
+		time.AfterFunc(1500*time.Millisecond, func() { release <- struct{}{} })
 		r, _ := http.NewRequest("POST", "https://api.example.com/", bytes.NewReader(make([]byte, 8<<20)))
 		if res, _ := frontDo(t, client, r); res.StatusCode != 200 {
 			t.Errorf("status %d", res.StatusCode)

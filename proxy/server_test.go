@@ -149,6 +149,10 @@ func TestServer_LogsAFaultOfAHandlerOnce(t *testing.T) {
 func TestServer_OpensAndClosesEndpointsWhileItServes(t *testing.T) {
 	lab := wireStart(t, wireEcho)
 	old := lab.dial(wirePlain)
+	wireSend(t, old, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	if _, err := http.ReadResponse(bufio.NewReader(old), nil); err != nil { // it is accepted now
+		t.Fatal(err)
+	}
 	const added = "http://[::1]:0"
 	if err := lab.server.Bind(t.Context(), []string{wireTLS, added}); err != nil {
 		t.Skipf("no IPv6 here: %v", err)
