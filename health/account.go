@@ -2,6 +2,7 @@ package health
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -22,8 +23,11 @@ type account struct {
 // lookupAccount finds a user by name or number; "" is gateway's own account.
 func lookupAccount(name string) (account, error) {
 	found, err := lookupUser(name)
+	if _, unknown := errors.AsType[user.UnknownUserError](err); unknown {
+		return account{}, fmt.Errorf("no user %q on this host", name)
+	}
 	if err != nil {
-		return account{}, fmt.Errorf("no user %q on this host: %w", name, err)
+		return account{}, fmt.Errorf("user %q can not be looked up: %w", name, err)
 	}
 	who := account{name: found.Username, home: cmp.Or(found.HomeDir, "/")}
 	uid, uidErr := strconv.ParseUint(found.Uid, 10, 32)

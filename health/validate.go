@@ -122,6 +122,9 @@ func (c Config) validateHost(report Report) {
 	who, err := lookupAccount(c.User)
 	if err != nil {
 		report("user", err.Error(), "create the account, for example with adduser --system --group, or name another one")
+		if c.Dir != "" {
+			c.validateFolder(report, account{})
+		}
 		return
 	}
 	if who.change && os.Geteuid() != 0 {

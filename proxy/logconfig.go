@@ -2,7 +2,10 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -26,10 +29,20 @@ func (c LogConfig) validateFormat(report Report) {
 		report("format", "is empty", `write "combined", "common", "json" or an Apache LogFormat string`)
 		return
 	}
+	if !strings.Contains(c.Format, "%") && !slices.Contains(formatNames(), c.Format) {
+		report("format", fmt.Sprintf("%q is no name of a format and has no %% directive, so that all lines would be alike", c.Format),
+			remedyForName(c.Format, formatNames()))
+		return
+	}
 	_, err := ParseLogFormat(c.Format)
 	if problem, ok := errors.AsType[*FormatError](err); ok {
 		report("format", problem.place()+" "+problem.Wrong, problem.Instead)
 	}
+}
+
+// formatNames are the formats that have a name.
+func formatNames() []string {
+	return []string{"combined", "common", "combinedio", "vhost_combined", "json"}
 }
 
 func (c LogConfig) validateRotation(report Report) {

@@ -121,15 +121,20 @@ func (s Site) hosts() []string {
 
 // canonicalName spells a site's name as parseAuthority spells a client's Host.
 func canonicalName(name string) string {
-	if strings.Contains(name, ":") && !strings.HasPrefix(name, "[") {
-		name = "[" + name + "]"
-	}
 	if suffix, found := strings.CutPrefix(name, "*."); found {
 		host, _ := hostName(suffix)
 		return "*." + host
 	}
-	host, _ := hostName(name)
+	host, _ := hostName(bracketed(name))
 	return host
+}
+
+// bracketed writes an IPv6 address as it stands in a Host.
+func bracketed(name string) string {
+	if strings.Contains(name, ":") && !strings.HasPrefix(name, "[") {
+		return "[" + name + "]"
+	}
+	return name
 }
 
 func (g *siteGroup) add(s *site, hosts []string) {

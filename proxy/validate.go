@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/net/idna"
 )
 
 // Validate reports what [limits] can't mean.
@@ -175,15 +177,23 @@ func validateName(report Report, key, name string) {
 	case strings.Contains(name, "*"):
 		report(key, fmt.Sprintf("%q has its wildcard in the wrong place", name), `write it as the whole first label, such as "*.example.com"`)
 	case !isASCII(name):
-		report(key, fmt.Sprintf("%q has letters that DNS does not know", name), `write the name's ASCII form, which starts with "xn--"`)
+		report(key, fmt.Sprintf("%q has letters that DNS does not know", name), asciiForm(name))
 	case !isName(name):
 		report(key, fmt.Sprintf("%q is not a host name", name), `write it without port and path, such as "api.example.com"`)
 	}
 }
 
 func isName(name string) bool {
-	canonical := canonicalName(name)
-	return canonical != "" && !strings.HasPrefix(canonical, "*")
+	_, ok := hostName(bracketed(name))
+	return ok
+}
+
+// asciiForm is how DNS spells a name with letters of other scripts.
+func asciiForm(name string) string {
+	if spelled, err := idna.Lookup.ToASCII(name); err == nil && isName(spelled) {
+		return fmt.Sprintf("write it as DNS does: %q", spelled)
+	}
+	return `write the name's ASCII form, which starts with "xn--"`
 }
 
 func isASCII(s string) bool {

@@ -25,6 +25,7 @@ var mistakes = []mistake{
 		"a text in three quotes is never closed", "end it with three quotes, or write a short text in one quote")},
 	{regexp.MustCompile(`^invalid escape|hexadecimal digits after|^Escaped character`), constantly(
 		`between double quotes a backslash starts a special character, and this one is none`, `write two backslashes for one, or put the text in single quotes`)},
+	{regexp.MustCompile(`^unexpected EOF; expected value$`), endOfFile},
 	{regexp.MustCompile(`^expected a comma \(',`), constantly(
 		"a comma between the values of a list, or the ] at its end, is missing", `write a list as ["one", "two"]`)},
 	{regexp.MustCompile(`^expected a comma or an inline table`), constantly(
@@ -45,6 +46,8 @@ var curlyQuotes = regexp.MustCompile(`[“”„‘’«»]`)
 func unquotedValue(l sourceLine) (wrong, instead string) {
 	key, value := l.pair()
 	switch word := strings.ToLower(value); {
+	case headerOfTable.MatchString(l.text):
+		return "a list above this line is not closed", "write the ] that is missing"
 	case !strings.Contains(l.text, "="):
 		return "a value of the list is not in quotes", `write a list as ["one", "two"]`
 	case value == "" || strings.HasPrefix(value, "#"):
@@ -60,6 +63,17 @@ func unquotedValue(l sourceLine) (wrong, instead string) {
 	}
 	return "the value is not in quotes", "write " + example(key, strings.Trim(value, `"'`))
 }
+
+// endOfFile is for a file that ends where a value should stand.
+func endOfFile(l sourceLine) (wrong, instead string) {
+	if _, value := l.pair(); value == "" && strings.Contains(l.text, "=") {
+		return "there is no value after the =", "write one, or take the line out"
+	}
+	return "the file ends within a list", "write the ] that is missing"
+}
+
+// headerOfTable tells [[site]] from a line of a list.
+var headerOfTable = regexp.MustCompile(`^\[+\s*[A-Za-z_][A-Za-z0-9_.-]*\s*\]+$`)
 
 var bareWithUnit = regexp.MustCompile(`^[0-9][^\s"',]*$`)
 

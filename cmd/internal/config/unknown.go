@@ -39,7 +39,9 @@ func (d *decoder) misspelt(fields []field, key, path string) bool {
 		return false
 	}
 	f, _ := fieldNamed(fields, meant)
-	if _, isTable := tableOf(f.typ); !isTable && d.lines.at[joinPath(parentPath(path), meant)] > 0 {
+	_, isTable := tableOf(f.typ)
+	isThere := d.lines.at[joinPath(parentPath(path), meant)] > 0
+	if isThere && !isTable {
 		return false // the key that seems meant is there as well
 	}
 	wrong := "there is no such key"
@@ -47,7 +49,9 @@ func (d *decoder) misspelt(fields []field, key, path string) bool {
 		wrong = "keys are written in small letters"
 	}
 	d.add(path, wrong, "write "+headed(joinPath(parentPath(path), meant), f))
-	d.settle(joinPath(parentPath(path), meant))
+	if !isThere {
+		d.settle(joinPath(parentPath(path), meant))
+	}
 	return true
 }
 
