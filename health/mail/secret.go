@@ -66,11 +66,31 @@ func (s SecretSource) Read() (Secret, error) {
 	return Secret{}, nil
 }
 
+// remedied is an error that comes with what to do about it.
+type remedied struct {
+	error
+	remedy string
+}
+
+func (r remedied) Error() string { return r.error.Error() + ": " + r.remedy }
+func (r remedied) Unwrap() error { return r.error }
+
+func withRemedy(do string, wrong string, args ...any) error {
+	return remedied{fmt.Errorf(wrong, args...), do}
+}
+
+// errNotAVariable is of a secret that stands in the configuration itself. It does
+// not repeat it.
+var errNotAVariable = remedied{errors.New("the secret is written in the configuration"), "name a file or an environment variable that holds it"}
+
 func readSecretEnv(written string) (Secret, error) {
-	name := strings.TrimPrefix(written, "$")
+	name, isVariable := strings.CutPrefix(written, "$")
+	if !isVariable {
+		return Secret{}, errNotAVariable
+	}
 	value := strings.TrimSpace(os.Getenv(name))
 	if value == "" {
-		return Secret{}, fmt.Errorf("the environment variable %s is not set or empty: set it where gateway is started", name)
+		return Secret{}, withRemedy("set it where gateway is started", "the environment variable %s is not set or empty", name)
 	}
 	return Secret{value}, nil
 }
@@ -79,15 +99,15 @@ func readSecretFile(path string) (Secret, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return Secret{}, fmt.Errorf("%w: make this file with the secret alone in it, readable by gateway's user only (chmod 600)", err)
+		return Secret{}, withRemedy("make this file with the secret alone in it, readable by gateway's user only (chmod 600)", "%w", err)
 	case err != nil:
 		return Secret{}, err
 	case !info.Mode().IsRegular():
-		return Secret{}, fmt.Errorf("%s is not a file: name a file that holds the secret alone", path)
+		return Secret{}, withRemedy("name a file that holds the secret alone", "%s is not a file", path)
 	case info.Mode().Perm()&0o007 != 0:
-		return Secret{}, fmt.Errorf("%s can be read by everybody on this host (mode %04o): chmod 600 %s", path, info.Mode().Perm(), path)
+		return Secret{}, withRemedy("chmod 600 "+path, "%s can be read by everybody on this host (mode %04o)", path, info.Mode().Perm())
 	case info.Size() > maxSecret:
-		return Secret{}, fmt.Errorf("%s is too long for a secret (%d bytes): name a file that holds the secret alone", path, info.Size())
+		return Secret{}, withRemedy("name a file that holds the secret alone", "%s is too long for a secret (%d bytes)", path, info.Size())
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -102,9 +122,9 @@ func parseSecret(path, content string) (Secret, error) {
 	value := strings.TrimSpace(strings.TrimPrefix(content, "\ufeff"))
 	switch {
 	case value == "":
-		return Secret{}, fmt.Errorf("%s is empty: write the secret into it", path)
+		return Secret{}, withRemedy("write the secret into it", "%s is empty", path)
 	case strings.ContainsAny(value, "\r\n\x00"):
-		return Secret{}, fmt.Errorf("%s has more than one line: it must hold the secret alone", path)
+		return Secret{}, withRemedy("leave the secret alone in it", "%s has more than one line", path)
 	}
 	return Secret{value}, nil
 }

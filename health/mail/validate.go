@@ -2,6 +2,7 @@ package mail
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -134,7 +135,7 @@ func (c Config) CheckFiles(report Report) {
 		return
 	}
 	if _, err := loadAuthorities(c.CAFile); err != nil {
-		report("ca_file", err.Error(), "the path of a PEM file with the authority's certificate")
+		tellFile(report, "ca_file", err, "name a PEM file with the authority's certificate")
 	}
 }
 
@@ -143,7 +144,17 @@ func checkSecret(report Report, key string, source SecretSource) {
 		key += "_file"
 	}
 	if _, err := source.Read(); err != nil {
-		report(key, err.Error(), "a file or an environment variable that holds the secret alone")
+		tellFile(report, key, err, "name a file that gateway's user can read and that holds the secret alone")
+	}
+}
+
+// tellFile reports an error of a file with its own remedy, or else the one given.
+// Validate has told of a secret that is in no file.
+func tellFile(report Report, key string, err error, otherwise string) {
+	own := remedied{err, otherwise}
+	errors.As(err, &own)
+	if own != errNotAVariable {
+		report(key, own.error.Error(), own.remedy)
 	}
 }
 
@@ -155,7 +166,7 @@ func loadAuthorities(path string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(content) {
-		return nil, fmt.Errorf("%s: no certificate in it: give the authority's certificate in PEM (-----BEGIN CERTIFICATE-----)", path)
+		return nil, withRemedy("give the authority's certificate in PEM (-----BEGIN CERTIFICATE-----)", "%s: no certificate in it", path)
 	}
 	return pool, nil
 }

@@ -85,7 +85,7 @@ func (c WebhookConfig) validateSecrets(report Report) {
 		report("secret", "secret and secret_file are both given", "one of them")
 	}
 	if c.secret().Set() && (c.Kind == kindWeCom || c.Kind == kindSlack) {
-		report("secret_file", fmt.Sprintf("%q does not sign its requests, so the secret would do nothing", c.Kind), "nothing: leave it out")
+		report("secret_file", fmt.Sprintf("%q does not sign its requests, so the secret would do nothing", c.Kind), "no secret: leave the key out")
 	}
 }
 
@@ -97,11 +97,11 @@ func (c WebhookConfig) CheckFiles(report Report) {
 		key = "url_file"
 	}
 	if _, err := c.readURL(); err != nil {
-		report(key, err.Error(), "a file or an environment variable that holds the webhook's URL alone")
+		tellFile(report, key, err, "name a file or an environment variable that holds the webhook's URL alone")
 	}
 	if c.CAFile != "" {
 		if _, err := loadAuthorities(c.CAFile); err != nil {
-			report("ca_file", err.Error(), "the path of a PEM file with the authority's certificate")
+			tellFile(report, "ca_file", err, "name a PEM file with the authority's certificate")
 		}
 	}
 }
@@ -115,9 +115,9 @@ func (c WebhookConfig) readURL() (*url.URL, error) {
 	u, err := url.Parse(secret.Reveal())
 	switch {
 	case err != nil || u.Hostname() == "" || !slices.Contains([]string{"https", "http"}, u.Scheme):
-		return nil, fmt.Errorf("the webhook's URL (not shown) is none: it must look like https://host/path")
+		return nil, withRemedy("it must look like https://host/path", "the webhook's URL (not shown) is none")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return nil, fmt.Errorf("the webhook's URL for %s begins with http://, so everybody on the way could read and use it: write https://", u.Hostname())
+		return nil, withRemedy("write https://", "the webhook's URL for %s begins with http://, so everybody on the way could read and use it", u.Hostname())
 	}
 	return u, nil
 }

@@ -12,19 +12,22 @@ import (
 
 	"gateway/certs"
 	"gateway/health"
+	"gateway/health/mail"
 	"gateway/proxy"
 )
 
 // Config is the whole file.
 type Config struct {
-	State          string          `toml:"state"`           // folder for certificates, queued notices, incidents
-	TrustedProxies []string        `toml:"trusted_proxies"` // addresses or CIDR prefixes whose X-Forwarded-* are believed
-	Log            proxy.LogConfig `toml:"log"`
-	Limits         proxy.Limits    `toml:"limits"`
-	Timeouts       proxy.Timeouts  `toml:"timeouts"`
-	Sites          []Site          `toml:"site"`
-	Backends       []Backend       `toml:"backend"`
-	Admin          Admin           `toml:"admin"`
+	State          string               `toml:"state"`           // folder for certificates, queued notices, incidents
+	TrustedProxies []string             `toml:"trusted_proxies"` // addresses or CIDR prefixes whose X-Forwarded-* are believed
+	Log            proxy.LogConfig      `toml:"log"`
+	Limits         proxy.Limits         `toml:"limits"`
+	Timeouts       proxy.Timeouts       `toml:"timeouts"`
+	Sites          []Site               `toml:"site"`
+	Backends       []Backend            `toml:"backend"`
+	Mail           mail.Config          `toml:"mail"`
+	Webhooks       []mail.WebhookConfig `toml:"webhook"`
+	Admin          Admin                `toml:"admin"`
 }
 
 // Site is one [[site]]: what is served under a public name, and the certificate for it.
@@ -45,14 +48,15 @@ type Admin struct {
 }
 
 // Default is what holds where the file says nothing. Every call returns fresh
-// values. There are no defaults inside [[site]] and [[backend]]: those types
-// answer for theirs when asked.
+// values. There are no defaults inside [[site]], [[backend]] and [[webhook]]:
+// those types answer for theirs when asked.
 func Default() Config {
 	return Config{
 		State:    "/var/lib/gateway",
 		Log:      proxy.DefaultLog(),
 		Limits:   proxy.DefaultLimits(),
 		Timeouts: proxy.DefaultTimeouts(),
+		Mail:     mail.DefaultConfig(),
 		Admin:    Admin{Socket: defaultSocket(runtime.GOOS)},
 	}
 }

@@ -8,8 +8,10 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"gateway/health"
+	"gateway/health/mail"
 	"gateway/proxy"
 )
 
@@ -112,6 +114,8 @@ func exampleDefaults() *Config {
 	backend.FirstByte = backend.FirstByteOr(config.Timeouts.FirstByte)
 	backend.HoldRequests, backend.HoldBytes = backend.HoldsRequests(), backend.HoldsBytes()
 	config.Backends = []Backend{{Backend: backend}}
+	config.Mail.Port = 465 // of "tls", which it shows
+	config.Webhooks = []mail.WebhookConfig{{Timeout: 15 * time.Second}}
 	config.Sites = []Site{{Site: proxy.Site{Plain: "redirect", Body: &limit, Routes: []proxy.Route{{Body: &limit}}}}}
 	return &config
 }

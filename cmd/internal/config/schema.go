@@ -144,5 +144,5 @@ func isList(path string) bool {
 	eachKey(reflect.TypeFor[Config](), "", func(key string, f field) {
 		found = found || key == path && kindOf(f.typ) == kindTables
 	})
-	return found || path == "webhook"
+	return found
 }

@@ -24,10 +24,8 @@ func (d *decoder) unknown(fields []field, key, path string) {
 func notServed() map[string]string {
 	const version = "this version of gateway "
 	return map[string]string{
-		"acme":    version + "does not obtain certificates yet",
-		"mail":    version + "does not send mail yet",
-		"webhook": version + "does not send notices yet",
-		"setup":   version + "does not prepare the host yet",
+		"acme":  version + "does not obtain certificates yet",
+		"setup": version + "does not prepare the host yet",
 	}
 }
 
@@ -145,13 +143,16 @@ func elsewhere() map[string][]string {
 		"port": {"listen"}, "bind": {"listen"}, "addres": {"listen", "url"},
 		"ssl": {"certificate"}, "tl": {"certificate"}, "cert": {"certificate"},
 		"sslcertificate": {"files"}, "sslcertificatefile": {"files"}, "sslcertificatekeyfile": {"files"}, "key": {"files"},
-		"upstream": {"backend"}, "proxypas": {"backend", "url"}, "server": {"site"}, "virtualhost": {"site"}, "vhost": {"site"},
+		"upstream": {"backend"}, "proxypas": {"backend", "url"}, "virtualhost": {"site"}, "vhost": {"site"},
 		"location": {"route"}, "prefix": {"path"}, "stripprefix": {"strip"},
 		"cmd": {"command"}, "exec": {"command"}, "execstart": {"command"}, "cwd": {"dir"}, "workingdirectory": {"dir"},
 		"healthcheck": {"probe"}, "check": {"probe"}, "interval": {"every"}, "environment": {"env"},
 		"customlog": {"access"}, "accesslog": {"access"}, "errorlog": {"error"}, "logformat": {"format"}, "loglevel": {"level"},
 		"clientmaxbodysize": {"body"}, "limitrequestbody": {"body"}, "proxypreservehost": {"preserve_host"},
 		"statedir": {"state"}, "datadir": {"state"},
+		"smtp": {"mail", "host"}, "email": {"mail"}, "smtpserver": {"host"}, "server": {"site", "host"}, "username": {"user"}, "login": {"user"},
+		"sender": {"from"}, "receiver": {"to"}, "recipient": {"to"}, "passwordfile": {"password_file"}, "encryption": {"security"},
+		"language": {"lang"}, "type": {"kind"}, "hook": {"webhook"}, "chat": {"webhook"},
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"gateway/health/mail"
 )
 
 // validate lets every room judge its part, then checks what none of them sees.
@@ -22,7 +24,22 @@ func (c *Config) validate(f *findings) {
 	if len(c.Backends) == 0 {
 		f.addUnlessSettled("backend", "there is none, so no request could be answered", "write a [[backend]] with name and url")
 	}
+	c.validateNotices(f)
 	c.validateFolders(f)
+}
+
+// validateNotices checks the ways by which admins hear, and the files that these
+// name. About its text the room mail tells what to write without that word.
+func (c *Config) validateNotices(f *findings) {
+	write := func(table string) mail.Report {
+		return func(key, wrong, instead string) { f.below("")(table+key, wrong, "write "+instead) }
+	}
+	c.Mail.Validate(write("mail."))
+	c.Mail.CheckFiles(f.below("mail"))
+	mail.ValidateWebhooks(c.Webhooks, write("webhook"))
+	for i, webhook := range c.Webhooks {
+		webhook.CheckFiles(f.below(elementPath("webhook", i)))
+	}
 }
 
 // validateSupervision leaves out a backend of which it is not known whether it
@@ -45,7 +62,7 @@ func (f *findings) below(table string) func(key, wrong, instead string) {
 }
 
 // position is how rooms, which don't know lines, name another place of the file.
-var position = regexp.MustCompile(`\b(site|backend)\[[0-9]+\](\.[a-z_]+(\[[0-9]+\])?)*`)
+var position = regexp.MustCompile(`\b(site|backend|webhook)\[[0-9]+\](\.[a-z_]+(\[[0-9]+\])?)*`)
 
 // inLines puts lines in place of the positions that a room's text names.
 func (f *findings) inLines(text string) string {
