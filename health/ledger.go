@@ -30,6 +30,7 @@ type Ledger struct {
 	log  *slog.Logger
 	wake chan struct{}
 
+	writing   sync.Mutex // held while the file is replaced; before mu
 	mu        sync.Mutex
 	incidents []Incident // guarded by mu; oldest first
 	dirty     bool       // guarded by mu; the file does not have it all
@@ -199,7 +200,23 @@ func (l *Ledger) again() {
 	}
 }
 
+// find returns the incident of this identifier.
+func (l *Ledger) find(id string) (Incident, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.IndexFunc(l.incidents, func(i Incident) bool { return i.ID == id })
+	if i < 0 {
+		return Incident{}, false
+	}
+	return l.incidents[i], true
+}
+
+// Flush writes what the file does not have yet, and returns when it is there.
+func (l *Ledger) Flush() error { return l.write() }
+
 func (l *Ledger) write() error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	l.mu.Lock()
 	if !l.dirty {
 		l.mu.Unlock()

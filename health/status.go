@@ -48,4 +48,6 @@ type Event struct {
 	Backend  string
 	Incident Incident // as it is after the event
 	Output   []byte   // the last lines that the backend printed
+	Exit     *Exit    // how its process ended last; nil: it has not since gateway runs
+	Status   Status   // how it is
 }

@@ -43,7 +43,10 @@ func (l *loop) close() {
 
 func (l *loop) tell(kind EventKind, incident Incident) {
 	if l.options.Events != nil {
-		l.options.Events(Event{Kind: kind, Backend: l.options.Name, Incident: incident, Output: l.Logs(noticeLines)})
+		l.options.Events(Event{
+			Kind: kind, Backend: l.options.Name, Incident: incident,
+			Output: l.Logs(noticeLines), Exit: l.lastExit, Status: *l.snapshot(),
+		})
 	}
 }
 
@@ -55,7 +58,9 @@ func exitLevel(e Exit) slog.Level {
 	return slog.LevelError
 }
 
-func (l *loop) publishStatus() {
+func (l *loop) publishStatus() { l.status.Store(l.snapshot()) }
+
+func (l *loop) snapshot() *Status {
 	s := &Status{
 		Backend: l.options.Name, URL: l.options.URL, Command: l.options.Config.Command,
 		State: l.state.Phase.String(), Since: l.state.Since, Reason: l.state.availability(l.timing).Reason,
@@ -77,7 +82,7 @@ func (l *loop) publishStatus() {
 	if l.state.Phase == Sick {
 		s.Reason = l.lastCause
 	}
-	l.status.Store(s)
+	return s
 }
 
 // settledUp: what was asked for was a backend that is up, and for a restart one

@@ -27,17 +27,22 @@ type backends struct {
 	names      []string        // in the order of the file
 }
 
-// newBackends makes a monitor for each backend and reads the ledger.
-func newBackends(c *config.Config, log *slog.Logger) (*backends, error) {
+// openLedger reads the record of incidents.
+func openLedger(c *config.Config, log *slog.Logger) (*health.Ledger, error) {
 	ledger, err := health.OpenLedger(filepath.Join(c.State, "incidents.json"), log)
 	if err != nil {
 		return nil, fmt.Errorf("the record of incidents: %w", err)
 	}
+	return ledger, nil
+}
+
+// newBackends makes a monitor for each backend. Each tells its events.
+func newBackends(c *config.Config, ledger *health.Ledger, tell func(health.Event), log *slog.Logger) (*backends, error) {
 	b := &backends{ledger: ledger, monitors: map[string]*health.Monitor{}, supervised: map[string]bool{}}
 	for _, backend := range c.Backends {
 		monitor, err := health.New(health.Options{
 			Name: backend.Name, URL: backend.URL, Config: backend.Config,
-			State: c.State, Log: log, Ledger: ledger, Holder: holderOf,
+			State: c.State, Log: log, Ledger: ledger, Holder: holderOf, Events: tell,
 			Cgroup: health.DelegatedCgroup(),
 		})
 		if err != nil {
@@ -102,6 +107,18 @@ func holderOf(ctx context.Context, network, address string) (health.Holder, erro
 		return health.Holder{}, err
 	}
 	return health.Holder{PID: found.PID, User: found.User, Command: found.Command}, nil
+}
+
+// noticeLines is how much of a backend's output goes with a notice.
+const noticeLines = 40
+
+// look is how a backend is, and what it printed last.
+func (b *backends) look(name string) (health.Status, []byte) {
+	monitor := b.monitors[name]
+	if monitor == nil {
+		return health.Status{Backend: name}, nil
+	}
+	return monitor.Status(), monitor.Logs(noticeLines)
 }
 
 // statuses are snapshots of the named backends.

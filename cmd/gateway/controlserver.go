@@ -8,6 +8,7 @@ import (
 
 	"gateway/cmd/internal/control"
 	"gateway/health"
+	"gateway/health/mail"
 )
 
 // The names of the calls that the running gateway answers.
@@ -20,6 +21,9 @@ const (
 	callBackendRestart = "backend/restart"
 	callBackendLogs    = "backend/logs"
 	callBackendFollow  = "backend/follow"
+	callMailQueue      = "mail/queue"
+	callMailFlush      = "mail/flush"
+	callMailDrop       = "mail/drop"
 )
 
 // backendRequest names the backend that a call means; "" means all.
@@ -37,6 +41,7 @@ type statusReport struct {
 	Addresses    []string          `json:"addresses"`
 	Certificates []certificateLine `json:"certificates"`
 	Backends     []health.Status   `json:"backends"`
+	Notices      *noticesReport    `json:"notices,omitempty"` // left out: the file names no way to admins
 }
 
 // certificateLine is what status tells of one certificate.
@@ -58,29 +63,46 @@ func (g *generation) newControl() *control.Server {
 		names, err := g.backends.named(r.Name)
 		return g.backends.statuses(names), err
 	})
-	control.Handle(s, callBackendStart, g.eachBackend(func(ctx context.Context, _ string, m *health.Monitor) error { return m.Start(ctx) }))
-	control.Handle(s, callBackendStop, g.eachBackend(func(ctx context.Context, name string, m *health.Monitor) error {
+	control.Handle(s, callBackendStart, g.eachBackend(health.BackendStarted, func(ctx context.Context, _ string, m *health.Monitor) error { return m.Start(ctx) }))
+	control.Handle(s, callBackendStop, g.eachBackend(health.BackendStopped, func(ctx context.Context, name string, m *health.Monitor) error {
 		return m.Stop(ctx, g.drainOf(name))
 	}))
-	control.Handle(s, callBackendRestart, g.eachBackend(func(ctx context.Context, name string, m *health.Monitor) error {
+	control.Handle(s, callBackendRestart, g.eachBackend(health.BackendRestarted, func(ctx context.Context, name string, m *health.Monitor) error {
 		return m.Restart(ctx, g.drainOf(name))
 	}))
 	control.Handle(s, callBackendLogs, g.logs)
 	control.HandleStream(s, callBackendFollow, g.followLogs)
+	g.handleMail(s)
 	return s
+}
+
+func (g *generation) handleMail(s *control.Server) {
+	outbox := g.notices.outbox
+	control.Handle(s, callMailQueue, func(context.Context, struct{}) ([]mail.Item, error) {
+		dead, err := outbox.Dead()
+		if err != nil {
+			g.log.Warn("some notices that were given up cannot be read", "error", err)
+		}
+		return append(append([]mail.Item{}, outbox.Queue()...), dead...), nil
+	})
+	control.Handle(s, callMailFlush, func(context.Context, struct{}) (int, error) { return outbox.Flush(), nil })
+	control.Handle(s, callMailDrop, func(_ context.Context, id string) (struct{}, error) { return struct{}{}, outbox.Drop(id) })
 }
 
 // eachBackend does one thing to the named backends, or to all that gateway
 // starts, and answers how they are afterwards. It goes on when the caller leaves:
 // a restart that ends half-way would leave the backend down.
-func (g *generation) eachBackend(do func(context.Context, string, *health.Monitor) error) func(context.Context, backendRequest) ([]health.Status, error) {
+func (g *generation) eachBackend(change health.ChangeKind, do func(context.Context, string, *health.Monitor) error) func(context.Context, backendRequest) ([]health.Status, error) {
 	return func(ctx context.Context, r backendRequest) ([]health.Status, error) {
 		names, err := g.backends.commanded(r.Name)
 		if err != nil {
 			return nil, err
 		}
 		ctx = context.WithoutCancel(ctx)
-		err = g.backends.forEach(names, func(name string, m *health.Monitor) error { return do(ctx, name, m) })
+		err = g.backends.forEach(names, func(name string, m *health.Monitor) error {
+			g.notices.changes.Note(change, name)
+			return do(ctx, name, m)
+		})
 		return g.backends.statuses(names), err
 	}
 }
@@ -116,6 +138,7 @@ func (g *generation) status() statusReport {
 	report := statusReport{
 		Version: version, PID: os.Getpid(), Started: g.started, Config: g.path,
 		Addresses: g.addresses(), Backends: g.backends.statuses(g.backends.names),
+		Notices: g.notices.report(),
 	}
 	for _, certificate := range g.store.Status() {
 		report.Certificates = append(report.Certificates, newCertificateLine(certificate))

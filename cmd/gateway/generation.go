@@ -8,6 +8,7 @@ import (
 	"gateway/certs"
 	"gateway/cmd/internal/config"
 	"gateway/cmd/internal/control"
+	"gateway/health"
 	"gateway/proxy"
 )
 
@@ -22,6 +23,7 @@ type generation struct {
 	handler  *proxy.Handler
 	server   *proxy.Server
 	backends *backends
+	notices  *notices
 	control  *control.Server
 	path     string // of the file
 	started  time.Time
@@ -39,7 +41,17 @@ func newGeneration(path string, c *config.Config) (*generation, error) {
 	if g.access, err = proxy.NewAccessLog(c.Log, g.log); err != nil {
 		return nil, fmt.Errorf("log.access: %w", err)
 	}
-	if g.backends, err = newBackends(c, g.log); err != nil {
+	ledger, err := openLedger(c, g.log)
+	if err != nil {
+		return nil, err
+	}
+	g.store = certs.NewStore(c.State, g.log)
+	g.store.Endpoint = proxy.EndpointOf
+	g.notices = newNotices(c, noticeDeps{
+		ledger: ledger, certificates: g.store.Status, log: g.log,
+		look: func(backend string) (health.Status, []byte) { return g.backends.look(backend) },
+	})
+	if g.backends, err = newBackends(c, ledger, g.notices.tell, g.log); err != nil {
 		return nil, err
 	}
 	if g.handler, err = proxy.NewHandler(c.Proxy(), proxy.Deps{
@@ -47,8 +59,6 @@ func newGeneration(path string, c *config.Config) (*generation, error) {
 	}); err != nil {
 		return nil, err
 	}
-	g.store = certs.NewStore(c.State, g.log)
-	g.store.Endpoint = proxy.EndpointOf
 	g.server = proxy.NewServer(proxy.Options{
 		Limits:   c.Limits,
 		Timeouts: c.Timeouts,

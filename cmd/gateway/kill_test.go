@@ -75,6 +75,12 @@ type world struct {
 
 func newWorld(t *testing.T, boot string) *world {
 	t.Helper()
+	return newWorldWith(t, boot, "")
+}
+
+// newWorldWith has more tables in its file.
+func newWorldWith(t *testing.T, boot, more string) *world {
+	t.Helper()
 	w := &world{t: t, ca: newAuthority(t), port: freePort(t), journal: filepath.Join(t.TempDir(), "journal")}
 	self, err := os.Executable()
 	if err != nil {
@@ -99,8 +105,9 @@ name = "api"
 url = "http://%s"
 command = [%q]
 env = ["%s=%s %s %s"]
+%s
 `, state, filepath.Join(state, "access.log"), filepath.Join(state, "gateway.sock"), w.port,
-		w.ca.install(t, "api.example.com"), backend, self, backendEnv, backend, boot, w.journal))
+		w.ca.install(t, "api.example.com"), backend, self, backendEnv, backend, boot, w.journal, more))
 	w.gateway = startProcess(t, builtGateway(t), "run", "-c", w.config)
 	t.Cleanup(w.killBackend)
 	w.gateway.waitFor("the backend is up")

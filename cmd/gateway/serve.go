@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gateway/cmd/internal/host"
+	"gateway/health"
 	"gateway/proxy"
 )
 
@@ -58,16 +59,21 @@ func explainBind(ctx context.Context, err error, instead string) error {
 
 // serve runs until ctx ends and everything has stopped, in this order: nobody
 // can give commands any more, the servers drain, and only then the backends that
-// answer the last requests are stopped, then the certificates and the log.
+// answer the last requests are stopped, then the certificates and the log; the
+// notices that all this makes are queued and, within seconds, delivered last.
 func (g *generation) serve(ctx context.Context) error {
 	g.log.Info("serving", "addresses", strings.Join(g.addresses(), " "), "version", version)
 	g.ready()
+	g.notices.changes.Note(health.GatewayStarted, version)
 	return runLifetimes(ctx, []lifetime{
+		{"outbox", g.notices.runOutbox},
+		{"notices", g.notices.runNotifier},
 		{"access log", g.access.Run},
 		{"certificates", g.store.Run},
 		{"backends", g.backends.run},
 		{"servers", g.serveRequests},
 		{"control socket", g.serveControl},
+		{"test mail", g.testOnStart},
 	})
 }
 

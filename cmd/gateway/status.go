@@ -12,6 +12,7 @@ import (
 
 	"gateway/certs"
 	"gateway/health"
+	"gateway/health/mail"
 )
 
 // clock is how times are shown to people: local, with the offset from UTC.
@@ -73,8 +74,41 @@ func printReport(w io.Writer, r statusReport) error {
 	for _, s := range r.Backends {
 		fmt.Fprintf(&b, "\n%s", statusText(s))
 	}
+	b.WriteString(noticesText(r.Notices))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// noticesText is how admins are reached, for people.
+func noticesText(n *noticesReport) string {
+	if n == nil {
+		return "\nnotices: nobody is told when something fails: write [mail] or [[webhook]] into the file\n"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nnotices: %d waiting", n.Waiting)
+	if n.Dead > 0 {
+		fmt.Fprintf(&b, ", %d given up: see `gateway mail queue`", n.Dead)
+	}
+	b.WriteByte('\n')
+	for _, c := range n.Channels {
+		fmt.Fprintf(&b, "  %-10s%s\n", c.Name, channelText(c))
+		for _, line := range c.Advice {
+			fmt.Fprintf(&b, "  %-10s-> %s\n", "", line)
+		}
+	}
+	return b.String()
+}
+
+func channelText(c mail.ChannelStatus) string {
+	switch {
+	case !c.FailingSince.IsZero():
+		return fmt.Sprintf("fails since %s, %d waiting: %s", c.FailingSince.Local().Format(clock), c.Waiting, c.Error)
+	case !c.LastSuccess.IsZero():
+		return "last taken at " + c.LastSuccess.Local().Format(clock)
+	case c.Fallback:
+		return "for when mail fails; not used since gateway runs"
+	}
+	return "not used since gateway runs"
 }
 
 // statusText is what is known of one backend, for people.

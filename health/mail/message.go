@@ -28,11 +28,18 @@ type Message struct {
 // NewMessageID returns an identifier that no other message has (RFC 5322, 3.6.4).
 // Two messages with the same identifier are copies of one.
 func NewMessageID(hostname string) string {
+	return MessageID(time.Now().UTC().Format("20060102150405")+"."+randomHex(12), hostname)
+}
+
+// MessageID returns the identifier of what name tells apart from everything else
+// that this host sends: the same for the same name, so that a message which is
+// made anew after a crash is known to be a copy.
+func MessageID(name, hostname string) string {
 	host := strings.Trim(cleanHost(hostname), "[]")
 	if host == "" {
 		host = "gateway.invalid"
 	}
-	return fmt.Sprintf("%s.%s@%s", time.Now().UTC().Format("20060102150405"), randomHex(12), host)
+	return strings.Join(cleanIDs([]string{strings.ReplaceAll(name, "@", ".") + "@" + host}), "")
 }
 
 func randomHex(n int) string {

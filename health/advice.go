@@ -1,0 +1,50 @@
+package health
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+)
+
+// advice is what an admin can do next, the most telling first.
+func (r report) advice(p phrases) []string {
+	var lines []string
+	if own := r.adviceOfExit(p); own != "" {
+		lines = append(lines, own)
+	} else if r.exit == nil {
+		lines = append(lines, r.adviceOfProbe(p))
+	}
+	if len(r.status.Command) > 0 {
+		lines = append(lines, fmt.Sprintf(p.readLog, r.story.Incident.Backend))
+		if r.status.Log != "" {
+			lines = append(lines, fmt.Sprintf(p.wholeLog, r.status.Log))
+		}
+	}
+	return append(lines, p.seeStatus)
+}
+
+func (r report) adviceOfExit(p phrases) string {
+	switch e := r.exit; {
+	case e == nil:
+		return ""
+	case e.OOM:
+		return p.adviseMemory
+	case e.Code == 126 || e.Code == 127:
+		return p.adviseCommand
+	case e.Signal == syscall.SIGKILL && e.ByGateway == "":
+		return p.adviseKilled
+	case e.Signal == syscall.SIGSEGV || e.Signal == syscall.SIGABRT || e.Signal == syscall.SIGBUS:
+		return p.adviseCrash
+	}
+	return p.adviseOutput
+}
+
+func (r report) adviceOfProbe(p phrases) string {
+	if strings.HasPrefix(r.story.Incident.Cause, "it could not be started") {
+		return p.adviseCommand
+	}
+	if r.status.URL != "" && strings.HasPrefix(r.status.URL, "http") {
+		return fmt.Sprintf(p.adviseAsk, r.status.URL)
+	}
+	return p.adviseWatch
+}
