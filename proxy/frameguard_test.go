@@ -214,8 +214,9 @@ func TestFrameGuard_BoundsTheTimeForAHead(t *testing.T) {
 func TestFrameGuard_AHeadBeyondTheLimitsIsAnsweredByTheHandler(t *testing.T) {
 	lab := wireStart(t, wireEcho, func(o *Options) { o.Limits.Header, o.Limits.HeaderLines = 8<<10, 20 })
 	for name, change := range map[string]func(*http.Request){
-		"large": func(r *http.Request) { r.Header.Set("X", strings.Repeat("a", 8<<10)) },
-		"lines": func(r *http.Request) { r.Header["X"] = make([]string, 21) },
+		"large":   func(r *http.Request) { r.Header.Set("X", strings.Repeat("a", 8<<10)) },
+		"cookies": func(r *http.Request) { r.Header.Set("Cookie", strings.Repeat("a", 180<<10)) },
+		"lines":   func(r *http.Request) { r.Header["X"] = make([]string, 21) },
 	} {
 		r, _ := http.NewRequest(http.MethodGet, "https://"+lab.addr(wireTLS), nil)
 		change(r)

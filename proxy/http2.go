@@ -44,9 +44,15 @@ func newHTTP2Server(s *Server) *http2Server {
 	return h
 }
 
+// headBeyond is by how many bytes a request head may exceed its limit and still
+// be answered with 431 on HTTP/2, so that a browser with too many cookies shows
+// why. To go on after a head, HTTP/2 must decode all of it; a larger one ends the
+// connection.
+const headBeyond = 192 << 10
+
 // maxHeaderList lets header lists through to refusalOf, which counts as for
 // HTTP/1 and logs: HTTP/2 counts 32 bytes more for every line (RFC 9113, 6.5.2).
-func maxHeaderList(l Limits) int { return int(l.Header) + 32*(l.HeaderLines+16) }
+func maxHeaderList(l Limits) int { return int(l.Header) + headBeyond + 32*(l.HeaderLines+16) }
 
 // serve serves a connection until it ends.
 func (h *http2Server) serve(ctx context.Context, g *frameGuard) {
