@@ -6,8 +6,8 @@ import "time"
 // GOAWAY unless a write is stuck, which a client that doesn't read has caused.
 func (g *frameGuard) cut(reason string) {
 	if !g.writing.TryLock() {
+		g.tell(reason) // first: the connection may be gone at once
 		g.cutOff.Store(true)
-		g.tell(reason)
 		return
 	}
 	defer g.writing.Unlock()
@@ -16,10 +16,11 @@ func (g *frameGuard) cut(reason string) {
 
 // cutWriting ends the connection; g.writing is held.
 func (g *frameGuard) cutWriting(reason string) {
-	if g.cutOff.Swap(true) {
+	if g.cutOff.Load() {
 		return
 	}
 	g.tell(reason)
+	g.cutOff.Store(true)
 	if !g.out.between() {
 		return // GOAWAY would land in the middle of another frame
 	}
