@@ -2,7 +2,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 PACKAGES   ?= ./...
 
-.PHONY: run build test tools format vet lint unit bench fuzz soak clean
+.PHONY: run build test tools format vet lint unit bench fuzz clean
 
 run: build ## build, and serve the demo: no root, no file, no network
 	bin/gateway demo

@@ -7,10 +7,15 @@ import (
 	"time"
 )
 
-// replayPause is the time between the death of a connection with an unanswered
-// request on it and the second try. A process that dies closes its connections
-// one after the other, and the one that accepts others may be the last.
-const replayPause = 25 * time.Millisecond
+// A process that dies closes its connections one after the other, and the one
+// that accepts others may be the last: a second try that comes too early is
+// swallowed by the same death. So the second try waits for word of it. Without
+// any the backend lives; it only closed a connection.
+const (
+	replayPause      = 250 * time.Millisecond
+	replayPauseStale = 25 * time.Millisecond // on a connection that had been idle for staleAfter
+	staleAfter       = time.Second
+)
 
 // RoundTrip sends a request to the backend: now, or when the backend is back. It
 // sends it again if that is safe, and notes in its exchange what came of it.
@@ -134,7 +139,7 @@ func (j *journey) retry(err error) error {
 	case j.sent == 1 && mayRepeat(j.request):
 		j.deps.unreachable(j.name)
 		j.dropIdle()
-		return j.rest(replayPause)
+		return j.awaitWord()
 	}
 	return err
 }
@@ -153,17 +158,29 @@ func (j *journey) retryUnsent(err error) error {
 	return e
 }
 
-// rest waits outside the queue.
-func (j *journey) rest(d time.Duration) error {
+// awaitWord waits, outside the queue, for word that the backend is away, for as
+// long as a pause lasts.
+func (j *journey) awaitWord() error {
 	began := time.Now()
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	defer func() { j.noteHeld(time.Since(began)) }()
-	select {
-	case <-timer.C:
-		return nil
-	case <-j.request.Context().Done():
-		return context.Cause(j.request.Context())
+	pause := replayPause
+	if j.latest.idle >= staleAfter {
+		pause = replayPauseStale
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		a := j.gate.ask()
+		if !a.Up {
+			return nil
+		}
+		select {
+		case <-a.Changed:
+		case <-timer.C:
+			return nil
+		case <-j.request.Context().Done():
+			return context.Cause(j.request.Context())
+		}
 	}
 }
 

@@ -166,11 +166,40 @@ func TestReplay_ABackendThatWasKilledWithARequestGetsItAgainWhenItIsBack(t *test
 	if seen, _ := backend.seen(); len(seen) != 2 {
 		t.Errorf("the backend saw %v", seen)
 	}
-	if x := <-f.exchanges; x.tries != 2 || x.held < replayPause {
+	if x := <-f.exchanges; x.tries != 2 || x.held < replayPauseStale {
 		t.Errorf("tries %d held %v", x.tries, x.held)
 	}
 	if held, failed := f.counts(); held != 1 || failed != 0 {
 		t.Errorf("counted %d held, %d failed", held, failed)
+	}
+}
+
+// A dying process still accepts connections for a while, and resets them.
+func TestReplay_TheSecondTryIsNotSwallowedByTheSameDeath(t *testing.T) {
+	known := newHoldKnown(holdUp)
+	var dying atomic.Bool
+	dying.Store(true)
+	var death sync.Once
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		death.Do(func() {
+			time.AfterFunc(100*time.Millisecond, func() { // the word of it comes late
+				known.set(Availability{Coming: true, Reason: "it is down"})
+				dying.Store(false)
+				known.set(holdUp)
+			})
+		})
+		if dying.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = io.WriteString(w, "answer")
+	}))
+	t.Cleanup(backend.Close)
+	f := newHoldFront(t, backend.URL, known)
+	if a := frontWait(t, f.start(t, f.request(t, "GET", "/", nil)), "an answer"); a.status() != 200 || a.body != "answer" {
+		t.Errorf("%d %q %v", a.status(), a.body, a.err)
+	}
+	if x := <-f.exchanges; x.tries != 2 {
+		t.Errorf("sent %d times", x.tries)
 	}
 }
 
