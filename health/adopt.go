@@ -21,6 +21,17 @@ type record struct {
 	Started time.Time `json:"started"`
 }
 
+// Recorded is the process that a gateway with this state folder started last for
+// a backend, 0 if there is none. It may be gone by now; if it is not, a Monitor
+// adopts it.
+func Recorded(state, backend string) (pid int) {
+	r, err := places{state, backend}.load()
+	if err != nil {
+		return 0
+	}
+	return r.Process.PID
+}
+
 // places are the files of one backend under the state folder.
 type places struct{ dir, name string }
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +16,7 @@ import (
 	"gateway/cmd/internal/config"
 	"gateway/cmd/internal/demo"
 	"gateway/cmd/internal/host"
+	"gateway/health"
 )
 
 func newDemoCommand() *cobra.Command {
@@ -57,7 +60,7 @@ func runDemo(cmd *cobra.Command, setup demo.Setup) error {
 	if err != nil {
 		return err
 	}
-	if err := checkFree(cmd, setup.Backend); err != nil {
+	if err := checkFree(cmd.Context(), setup); err != nil {
 		return err
 	}
 	loaded, err := config.Load(path)
@@ -103,7 +106,13 @@ func prepareDemo(setup *demo.Setup) (string, error) {
 }
 
 // checkFree finds a taken backend port before the demo starts: its own backend
-// could not serve, and somebody else's would be shown as the demo's.
-func checkFree(cmd *cobra.Command, address string) error {
-	return host.Free(cmd.Context(), "tcp", address, "choose another port with --backend 127.0.0.1:7900")
+// could not serve, and somebody else's would be shown as the demo's. What an
+// earlier demo was killed before it could stop is adopted.
+func checkFree(ctx context.Context, setup demo.Setup) error {
+	err := host.Free(ctx, "tcp", setup.Backend, "choose another port with --backend 127.0.0.1:7900")
+	var taken *host.InUseError
+	if errors.As(err, &taken) && taken.Holder.PID != 0 && taken.Holder.PID == health.Recorded(setup.State, demo.BackendName) {
+		return nil
+	}
+	return err
 }

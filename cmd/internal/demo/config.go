@@ -26,33 +26,36 @@ func Defaults() Setup {
 // BackendVerb is the hidden verb of gateway that serves the demo backend.
 const BackendVerb = "demo-backend"
 
+// BackendName is the name of the demo's only backend.
+const BackendName = "demo"
+
 // Config is the configuration file, in TOML, of what the demo runs.
 func Config(s Setup) string {
 	return fmt.Sprintf(`# What "gateway demo" runs, as a file. Written anew whenever the demo starts:
 # copy it before you change it, then: gateway run -c YOUR-COPY
 
-state = %s
+state = %[1]s
 
 [log]
 access = "-"                  # one line a request, on standard output
 
 [admin]
-socket = %s
+socket = %[2]s
 
 [[site]]
 name        = "localhost"
 default     = true            # answers for 127.0.0.1 as well
-listen      = %s
+listen      = %[3]s
 plain       = "redirect"      # http:// on the same ports is sent to https://
 certificate = "local"         # made by a CA that only this folder knows
-backend     = "demo"
+backend     = %[4]s
 
 [[backend]]
-name    = "demo"
-url     = %s
-command = %s
+name    = %[4]s
+url     = %[5]s
+command = %[6]s
 `,
-		quote(s.State), quote(filepath.Join(s.State, "gateway.sock")), quoteAll(s.Listen),
+		quote(s.State), quote(filepath.Join(s.State, "gateway.sock")), quoteAll(s.Listen), quote(BackendName),
 		quote("http://"+s.Backend), quoteAll([]string{s.Program, BackendVerb, "--listen", s.Backend}))
 }
 
