@@ -74,7 +74,8 @@ func (l *loop) started(proc running, err error) {
 func (l *loop) watch(proc running) {
 	l.proc = proc
 	l.background(func() func() {
-		exit, err := proc.wait(l.work, func() { l.post(func() { l.step(Dying{}) }) })
+		moved := func() { l.post(l.publishStatus) }
+		exit, err := proc.wait(l.work, moved, func() { l.post(func() { l.step(Dying{}) }) })
 		return func() { l.exited(exit, err) }
 	})
 }
@@ -97,9 +98,13 @@ func (l *loop) startProbe(eager bool) {
 	round := l.probeRound
 	ctx, cancel := context.WithCancel(l.work)
 	l.stopProbe = cancel
+	proc := l.proc
 	l.background(func() func() {
 		defer cancel()
 		result := l.probe(ctx, eager)
+		if result.Err == nil && proc != nil && l.options.Config.Probe.connects() && proc.frozen() {
+			result.Err = errFrozen
+		}
 		return func() { l.probed(round, result) }
 	})
 }

@@ -28,10 +28,16 @@ func (s State) availability(t Timing) Availability {
 	case Down:
 		return Availability{Coming: t.Supervised, Next: s.Respawn, Reason: "it is down"}
 	case Draining, Stopping:
-		if s.then == thenStay {
+		switch s.then {
+		case thenStay:
 			return Availability{Reason: "it is being stopped"}
+		case thenLeave:
+			return Availability{Reason: s.then.why()}
 		}
 		return Availability{Coming: true, Reason: "it is being restarted"}
+	}
+	if s.then == thenLeave {
+		return Availability{Reason: s.then.why()}
 	}
 	return Availability{Reason: "it was stopped by hand"}
 }

@@ -43,6 +43,13 @@ func play(role string) {
 		serve()
 	case "daemon": // goes into the background, as nohup ./x & does
 		spawnRole("serve", true)
+	case "double fork": // as daemon(7) asks for
+		spawnRole("middle", true)
+	case "middle":
+		spawnRole("serve", false)
+		time.Sleep(20 * time.Millisecond) // it still lives when the first one is gone
+	case "orphans":
+		playOrphans()
 	case "workers": // a master that ends well on TERM, whose workers do not
 		for _, session := range []bool{false, true} {
 			spawnRole("stubborn", session)

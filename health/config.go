@@ -69,6 +69,9 @@ func (c Config) stopSignal() string        { return cmp.Or(c.StopSignal, "TERM")
 func (c Config) stopGrace() time.Duration  { return cmp.Or(c.StopGrace, 10*time.Second) }
 func (c Config) startGrace() time.Duration { return cmp.Or(c.StartGrace, time.Minute) }
 
+// connects tells whether the probe is no more than a TCP connect.
+func (p Probe) connects() bool { return p.Path == "" && len(p.Command) == 0 }
+
 func (p Probe) method() string         { return cmp.Or(p.Method, "GET") }
 func (p Probe) status() string         { return cmp.Or(p.Status, "200-399") }
 func (p Probe) timeout() time.Duration { return cmp.Or(p.Timeout, 2*time.Second) }

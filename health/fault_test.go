@@ -99,12 +99,16 @@ func TestMonitor_WatchesAStrangerInsteadOfStartingASecondCopy(t *testing.T) {
 
 func TestMonitor_FollowsABackendIntoTheBackground(t *testing.T) {
 	t.Parallel()
-	m := monitor(t, "daemon", nil)
+	t.Run("one fork", func(t *testing.T) { faultFollow(t, "daemon") })
+	t.Run("two forks", func(t *testing.T) { faultFollow(t, "double fork") })
+}
+
+func faultFollow(t *testing.T, role string) {
+	m := monitor(t, role, nil)
 	m.waitUp(t)
 	pid := m.get(t)
 	deadline := limit(t)
 	for m.Status().PID != pid && deadline.Err() == nil {
-		m.Nudge() // each probe makes a new status
 		<-time.After(5 * time.Millisecond)
 	}
 	if s := m.Status(); s.PID != pid || s.Restarts != 0 || s.Incident != nil {
@@ -293,6 +297,27 @@ func TestMonitor_TellsThatTheRestartedBackendDied(t *testing.T) {
 	m.waitEvent(t, Opened)
 	if err := m.Restart(limit(t), nil); err == nil || !strings.Contains(err.Error(), "exited with code 3") {
 		t.Errorf("restart of a command that dies: %v", err)
+	}
+}
+
+func TestMonitor_ReplacesABackendThatStaysStoppedThoughItsPortTakesConnections(t *testing.T) {
+	t.Parallel()
+	hang := 300 * time.Millisecond
+	m := monitor(t, "serve", func(o *Options) {
+		o.Config.Probe = Probe{Every: 20 * time.Millisecond, Fast: 20 * time.Millisecond, Hang: &hang}
+	})
+	m.waitUp(t)
+	pid := m.get(t)
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	opened := m.waitEvent(t, Opened)
+	if want := "its process is stopped"; !strings.Contains(opened.Incident.Cause, want) {
+		t.Errorf("cause %q, want %q in it", opened.Incident.Cause, want)
+	}
+	m.waitEvent(t, Recovered)
+	if m.get(t) == pid {
+		t.Error("the stopped process is still there")
 	}
 }
 

@@ -17,7 +17,7 @@ type identity struct {
 type fact struct {
 	pid, ppid, group, session int
 	start                     uint64
-	zombie                    bool
+	zombie, stopped           bool
 }
 
 // lives tells whether the process still runs: not ended, and not another one

@@ -30,8 +30,11 @@ func factOf(pid int) (fact, error) {
 	return factFrom(info), nil
 }
 
-// zombieState is SZOMB of sys/proc.h.
-const zombieState = 5
+// States of a process (sys/proc.h): SSTOP and SZOMB.
+const (
+	stoppedState = 4
+	zombieState  = 5
+)
 
 func factFrom(info *unix.KinfoProc) fact {
 	start := info.Proc.P_starttime
@@ -40,6 +43,7 @@ func factFrom(info *unix.KinfoProc) fact {
 		session: int(info.Eproc.Pgid), // the kernel does not tell; a backend's group is its session's first
 		start:   uint64(start.Sec)*1e6 + uint64(start.Usec),
 		zombie:  info.Proc.P_stat == zombieState,
+		stopped: info.Proc.P_stat == stoppedState,
 	}
 }
 
@@ -52,6 +56,17 @@ func facts() []fact {
 	found := make([]fact, 0, len(infos))
 	for i := range infos {
 		if f := factFrom(&infos[i]); f.pid != os.Getpid() {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// children lists the processes that this one started and that have not ended.
+func children(pid int) []fact {
+	var found []fact
+	for _, f := range facts() {
+		if f.ppid == pid && !f.zombie {
 			found = append(found, f)
 		}
 	}

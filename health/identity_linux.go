@@ -57,7 +57,7 @@ func parseStat(text string) (fact, error) {
 	}
 	return fact{
 		pid: numbers[0], ppid: numbers[1], group: numbers[2], session: numbers[3], start: start,
-		zombie: fields[0] == "Z" || fields[0] == "X",
+		zombie: fields[0] == "Z" || fields[0] == "X", stopped: fields[0] == "T",
 	}, nil
 }
 
@@ -94,6 +94,27 @@ func markerOf(pid int) string {
 		}
 	}
 	return ""
+}
+
+// children lists the processes that this one started and that have not ended.
+// A kernel without the file (CONFIG_PROC_CHILDREN) tells of none.
+func children(pid int) []fact {
+	number := strconv.Itoa(pid)
+	text, err := os.ReadFile("/proc/" + number + "/task/" + number + "/children")
+	if err != nil {
+		return nil
+	}
+	var found []fact
+	for child := range strings.FieldsSeq(string(text)) {
+		number, err := strconv.Atoi(child)
+		if err != nil {
+			continue
+		}
+		if f, err := factOf(number); err == nil && !f.zombie {
+			found = append(found, f)
+		}
+	}
+	return found
 }
 
 // awaitExit blocks until the process ended, be it our child or not. It leaves

@@ -25,8 +25,8 @@ type (
 	Nudged struct{}
 	// StartAsked, by hand.
 	StartAsked struct{}
-	// EndAsked: stop or restart, by hand.
-	EndAsked struct{ Restart bool }
+	// EndAsked: stop or restart, by hand; or gateway itself stops.
+	EndAsked struct{ Restart, Leaving bool }
 	// Drained: requests under way are done, or will not be waited for any longer.
 	Drained struct{}
 )

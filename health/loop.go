@@ -108,7 +108,7 @@ func (l *loop) shutDown(timer *time.Timer) error {
 	}
 	l.drain = nil // the servers have drained before
 	l.stopDrain()
-	l.step(EndAsked{})
+	l.step(EndAsked{Leaving: true})
 	giveUp := time.NewTimer(l.timing.StopGrace + unkillable)
 	defer giveUp.Stop()
 	for l.state.Phase != Stopped {

@@ -42,8 +42,9 @@ type loopProcess struct {
 func (p *loopProcess) pid() int         { return 4242 }
 func (p *loopProcess) terminate(string) { close(p.ended) }
 func (p *loopProcess) kill()            {}
+func (p *loopProcess) frozen() bool     { return false }
 
-func (p *loopProcess) wait(ctx context.Context, _ func()) (Exit, error) {
+func (p *loopProcess) wait(ctx context.Context, _, _ func()) (Exit, error) {
 	select {
 	case <-time.After(p.machine.life):
 	case <-p.ended:

@@ -29,6 +29,10 @@ type Result struct {
 // then found ready at once and not at the next interval.
 type prober func(ctx context.Context, eager bool) Result
 
+// errFrozen is what a mere connect does not see: the kernel goes on taking
+// connections for a process that was stopped.
+var errFrozen = errors.New("its process is stopped (as by SIGSTOP), and answers nothing")
+
 // answerError is a reply that is not what the configuration calls good.
 type answerError struct{ text string }
 

@@ -24,11 +24,13 @@ type process struct {
 	moved  func(identity) // records that this process is the backend
 	output func()         // takes the last of what was printed
 	oom    func(identity) bool
+	orphan func(ctx context.Context, after identity) (identity, bool) // serves the address, and bears no mark
 
 	mu     sync.Mutex
 	root   identity
-	ending string // why gateway ended it; "" while it does not
-	killed bool   // with KILL
+	since  time.Time // that root is in the background; zero: it never went there
+	ending string    // why gateway ended it; "" while it does not
+	killed bool      // with KILL
 }
 
 // pid is the number of the process that is the backend now.
@@ -39,6 +41,9 @@ func (p *process) current() tree {
 	defer p.mu.Unlock()
 	return tree{root: p.root, mark: p.mark, group: p.group}
 }
+
+// frozen tells whether the process cannot run because it was stopped (SIGSTOP).
+func (p *process) frozen() bool { return frozen(p.current().root.PID) }
 
 // terminate asks the process, and all that it started, to end.
 func (p *process) terminate(why string) {
@@ -62,8 +67,9 @@ func (p *process) kill() {
 // wait blocks until the process, and all that it started, is gone, and tells
 // how it ended. When the process ended well and left others running that it
 // started, it went into the background: the one it left is waited for instead.
-// ended is called in between, when the process has ended and the others have not.
-func (p *process) wait(ctx context.Context, ended func()) (Exit, error) {
+// moved is called when it has; ended when the process has ended and the others
+// have not.
+func (p *process) wait(ctx context.Context, moved, ended func()) (Exit, error) {
 	if p.fresh { // here, so that a slow disk does not keep the first probe waiting
 		p.moved(p.current().root)
 	}
@@ -73,8 +79,9 @@ func (p *process) wait(ctx context.Context, ended func()) (Exit, error) {
 			return Exit{}, err
 		}
 		exit := p.reap(tree.root)
-		if next, found := p.background(exit, tree); found {
+		if next, found := p.background(ctx, exit, tree); found {
 			p.move(next)
+			moved()
 			continue
 		}
 		ended()
@@ -113,25 +120,35 @@ func (p *process) reap(root identity) Exit {
 }
 
 // background finds what a process that ended well left running.
-func (p *process) background(exit Exit, t tree) (identity, bool) {
-	p.mu.Lock()
-	ending := p.ending != ""
-	p.mu.Unlock()
-	if ending || exit.Unknown || exit.Code != 0 {
+func (p *process) background(ctx context.Context, exit Exit, t tree) (identity, bool) {
+	if !p.mayLeave(exit) {
 		return identity{}, false
 	}
 	members := t.members()
 	if len(members) == 0 {
-		return identity{}, false
+		return p.orphan(ctx, t.root)
 	}
 	top, _ := topmost(members, members[0].pid)
 	return identities([]fact{top})[0], true
 }
 
+// forkTime is how long the process in the middle of a double fork, as daemon(7)
+// asks for, may live. It ends well, but where it was not gateway's child nobody
+// tells us so.
+const forkTime = time.Second
+
+// mayLeave tells whether an end like this may be a step into the background.
+func (p *process) mayLeave(exit Exit) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	middle := exit.Unknown && exit.At.Sub(p.since) < forkTime
+	return p.ending == "" && exit.Code <= 0 && exit.Signal == 0 && (!exit.Unknown || middle)
+}
+
 func (p *process) move(next identity) {
 	p.mu.Lock()
 	was := p.root
-	p.root = next
+	p.root, p.since = next, time.Now()
 	p.mu.Unlock()
 	p.log.Info("the backend went into the background, and is watched there", "was", was.PID, "pid", next.PID)
 	p.moved(next)

@@ -51,7 +51,8 @@ type host struct {
 // running is a backend's process as the monitor sees it.
 type running interface {
 	pid() int
-	wait(ctx context.Context, ended func()) (Exit, error)
+	wait(ctx context.Context, moved, ended func()) (Exit, error)
+	frozen() bool
 	terminate(why string)
 	kill()
 }
@@ -189,6 +190,7 @@ func (h *host) process(root identity, mark marker) *process {
 		moved:  func(next identity) { h.remember(next, mark) },
 		output: h.output.flush,
 		oom:    oomKilled,
+		orphan: h.orphan,
 	}
 }
 

@@ -55,7 +55,19 @@ const (
 	thenStay    afterwards = iota // stopped by hand
 	thenRestart                   // restarted by hand: at once
 	thenRespawn                   // did not answer: as after a death
+	thenLeave                     // gateway itself stops
 )
+
+// why is what the end is told with.
+func (a afterwards) why() string {
+	switch a {
+	case thenRestart:
+		return "restarted by hand"
+	case thenLeave:
+		return "gateway is stopping"
+	}
+	return "stopped by hand"
+}
 
 // State is everything that the supervisor knows and decides by. It is a value;
 // Next returns the one that follows.

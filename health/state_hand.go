@@ -16,9 +16,13 @@ func (n *transition) startAsked() {
 }
 
 func (n *transition) endAsked(in EndAsked) {
-	n.then = thenStay
-	if in.Restart {
+	switch {
+	case in.Restart:
 		n.then, n.Deaths = thenRestart, 0
+	case in.Leaving:
+		n.then = thenLeave
+	default:
+		n.then = thenStay
 	}
 	switch {
 	case n.Spawning: // Spawned or SpawnFailed will see the phase
@@ -42,10 +46,6 @@ func (n *transition) endAsked(in EndAsked) {
 
 func (n *transition) drained() {
 	if n.Phase == Draining && n.Process {
-		why := "stopped by hand"
-		if n.then == thenRestart {
-			why = "restarted by hand"
-		}
-		n.terminate(n.StopGrace, n.then, why)
+		n.terminate(n.StopGrace, n.then, n.then.why())
 	}
 }

@@ -69,7 +69,7 @@ func (n *transition) spawn() {
 func (n *transition) spawned() {
 	n.Spawning, n.Process, n.Started = false, true, n.now
 	if n.Phase == Stopping || n.Phase == Stopped { // a stop was asked for meanwhile
-		n.terminate(n.StopGrace, n.then, "stopped by hand")
+		n.terminate(n.StopGrace, n.then, n.then.why())
 		return
 	}
 	n.enter(Starting)
@@ -118,7 +118,7 @@ func (n *transition) exited(in Exited) {
 }
 
 func (n *transition) endedAsAsked() {
-	if n.then == thenStay {
+	if n.then == thenStay || n.then == thenLeave {
 		n.enter(Stopped)
 		n.closeIncident()
 		return

@@ -19,7 +19,11 @@ func (l *loop) open(cause string) {
 	if lasting || incident.Latest != "" {
 		kind = Worsened
 	}
-	l.options.Log.Error("the backend is not well", "cause", cause, "deaths", incident.Deaths, "next_start_in", l.untilRespawn())
+	log := l.options.Log.With("cause", cause)
+	if l.timing.Supervised {
+		log = log.With("deaths", incident.Deaths, "next_start_in", l.untilRespawn())
+	}
+	log.Error("the backend is not well")
 	l.tell(kind, incident)
 }
 
@@ -79,8 +83,11 @@ func (l *loop) snapshot() *Status {
 	if l.lastExit != nil {
 		s.LastExit, s.ExitedAt = l.lastExit.String(), l.lastExit.At
 	}
-	if l.state.Phase == Sick {
+	switch l.state.Phase {
+	case Sick:
 		s.Reason = l.lastCause
+	case Hung, Down:
+		s.Reason += ": " + l.lastCause
 	}
 	return s
 }

@@ -74,6 +74,26 @@ func selectMembers(all []fact, root identity, marked func(pid int) bool) []fact 
 	return found
 }
 
+// frozen tells whether a process was stopped, or all that it started and waits
+// for were.
+func frozen(pid int) bool {
+	f, err := factOf(pid)
+	return err == nil && isFrozen(f)
+}
+
+func isFrozen(f fact) bool {
+	if f.stopped {
+		return true
+	}
+	started := children(f.pid)
+	for _, child := range started {
+		if !isFrozen(child) {
+			return false
+		}
+	}
+	return len(started) > 0
+}
+
 // strays lists what lives of any start of a backend by this gateway.
 func strays(prefix string, g group) []fact {
 	var found []fact

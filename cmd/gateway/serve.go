@@ -65,11 +65,15 @@ func (g *generation) serve(ctx context.Context) error {
 	g.log.Info("serving", "addresses", strings.Join(g.addresses(), " "), "version", version)
 	g.ready()
 	g.notices.changes.Note(health.GatewayStarted, version)
+	if err := health.AdoptOrphans(); err != nil {
+		g.log.Warn("a backend that goes into the background may be lost sight of", "error", err)
+	}
 	return runLifetimes(ctx, []lifetime{
 		{"outbox", g.notices.runOutbox},
 		{"notices", g.notices.runNotifier},
 		{"access log", g.access.Run},
 		{"certificates", g.store.Run},
+		{"orphans", health.ReapOrphans},
 		{"backends", g.backends.run},
 		{"servers", g.serveRequests},
 		{"control socket", g.serveControl},

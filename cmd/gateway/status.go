@@ -117,11 +117,12 @@ func statusText(s health.Status) string {
 	fmt.Fprintf(&b, "backend %s: %s since %s\n", s.Backend, s.State, s.Since.Local().Format(clock))
 	row := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "  %-10s%s\n", name, value)
+			fmt.Fprintf(&b, "  %-11s%s\n", name, value)
 		}
 	}
 	row("why", s.Reason)
 	row("url", s.URL)
+	row("served by", s.ServedBy)
 	row("process", processText(s))
 	row("restarts", countText(s.Restarts))
 	row("last exit", whenText(s.LastExit, s.ExitedAt))
@@ -133,9 +134,7 @@ func statusText(s health.Status) string {
 
 func processText(s health.Status) string {
 	switch {
-	case s.ServedBy != "":
-		return s.ServedBy
-	case s.PID == 0:
+	case s.ServedBy != "" || s.PID == 0:
 		return ""
 	case s.Adopted:
 		return fmt.Sprintf("%d, taken over from an earlier gateway", s.PID)
