@@ -193,7 +193,7 @@ func TestStore_KeepsTheLastGoodPairWhenTheNewFilesAreBad(t *testing.T) {
 	}{
 		{"garbage", "holds neither a certificate nor a key", func() { pkiWrite(t, w.folder, map[string]string{"cert.pem": "<html>"}) }},
 		{"torn", "was cut off or is still being written", func() { text := pkiPEM(good.cert); pkiWrite(t, w.folder, map[string]string{"cert.pem": text[:200]}) }},
-		{"mismatch", "fits no certificate", func() { w.writeCert(w.issue()) }},
+		{"mismatch", "fits no certificate; there is", func() { w.writeCert(w.issue()) }},
 		{"deleted", "fits no certificate: there is none beside it", func() { _ = os.Remove(w.path("cert.pem")) }},
 		{"expired", "expired on", func() { w.write(w.issue(pkiDates(time.Now().Add(-48*hour), time.Now().Add(-hour)))) }},
 		{"of another name", "does not cover api.example.com: valid for other.example.com", func() { w.write(w.ca.issue(t, nil, []string{"other.example.com"})) }},
