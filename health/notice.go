@@ -185,12 +185,14 @@ func (t *text) line(format string, args ...any) { fmt.Fprintf(t, format+"\n", ar
 func (t *text) blank()                          { t.WriteByte('\n') }
 
 // units are the names of a language for pieces of time.
-type units struct{ second, minute, hour, day string }
+type units struct{ millisecond, second, minute, hour, day string }
 
 // span writes a duration in its two largest units.
 func (u units) span(d time.Duration) string {
 	d = max(d, 0)
 	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d%s", d.Milliseconds(), u.millisecond)
 	case d < time.Minute:
 		return fmt.Sprintf("%.1f%s", d.Seconds(), u.second)
 	case d < time.Hour:

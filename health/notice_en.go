@@ -2,7 +2,7 @@ package health
 
 func english() phrases {
 	return phrases{
-		units:       units{" s", " min", " h", " d"},
+		units:       units{" ms", " s", " min", " h", " d"},
 		isDown:      "is DOWN",
 		isDownAgain: "is DOWN again",
 		isStillDown: "is still DOWN after %s",

@@ -2,7 +2,7 @@ package health
 
 func chinese() phrases {
 	return phrases{
-		units:       units{" 秒", " 分", " 小时", " 天"},
+		units:       units{" 毫秒", " 秒", " 分", " 小时", " 天"},
 		isDown:      "is DOWN 已宕机",
 		isDownAgain: "is DOWN 再次宕机",
 		isStillDown: "is DOWN 仍未恢复,已 %s",

@@ -25,7 +25,8 @@ func newDemoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "See gateway work: no root, no file, no network",
 		Long: `demo serves a small backend of its own over HTTPS, with a certificate of a CA
-that it makes for itself, and prints commands worth trying.`,
+that it makes for itself, and prints commands worth trying. Mails to admins go
+to a mailbox of the demo, which shows them.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd, setup) },
 	}
@@ -56,6 +57,11 @@ func newDemoBackendCommand() *cobra.Command {
 }
 
 func runDemo(cmd *cobra.Command, setup demo.Setup) error {
+	mailbox, err := demo.OpenMailbox(cmd.Context(), cmd.OutOrStdout())
+	if err != nil {
+		return err
+	}
+	setup.Mailbox = mailbox.Port()
 	path, err := prepareDemo(&setup)
 	if err != nil {
 		return err
@@ -72,6 +78,7 @@ func runDemo(cmd *cobra.Command, setup demo.Setup) error {
 		return err
 	}
 	g.anotherAddress = "choose other addresses, such as --listen 127.0.0.1:7899"
+	g.beneath = []lifetime{{"mailbox", mailbox.Serve}}
 	g.ready = func() { greet(cmd.OutOrStdout(), setup, path) }
 	if err := g.open(cmd.Context()); err != nil {
 		return err
@@ -84,7 +91,7 @@ func greet(w io.Writer, setup demo.Setup, path string) {
 	home, _ := os.UserHomeDir() // without one, whole paths are shown
 	_ = demo.Welcome(w, demo.Info{
 		Listen: setup.Listen, Backend: setup.Backend, State: setup.State,
-		CA: certs.LocalRoot(setup.State), Config: path, Home: home,
+		CA: certs.LocalRoot(setup.State), Config: path, Home: home, Mailbox: setup.Mailbox != 0,
 	}) // a closed terminal is no reason to stop
 }
 

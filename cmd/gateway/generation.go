@@ -28,8 +28,9 @@ type generation struct {
 	path     string // of the file
 	started  time.Time
 
-	anotherAddress string // the way out when an address cannot be had
-	ready          func() // called once connections are accepted
+	anotherAddress string     // the way out when an address cannot be had
+	ready          func()     // called once connections are accepted
+	beneath        []lifetime // what all others use
 }
 
 func newGeneration(path string, c *config.Config) (*generation, error) {

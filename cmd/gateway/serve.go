@@ -68,7 +68,7 @@ func (g *generation) serve(ctx context.Context) error {
 	if err := health.AdoptOrphans(); err != nil {
 		g.log.Warn("a backend that goes into the background may be lost sight of", "error", err)
 	}
-	return runLifetimes(ctx, []lifetime{
+	return runLifetimes(ctx, append(g.beneath, []lifetime{
 		{"outbox", g.notices.runOutbox},
 		{"notices", g.notices.runNotifier},
 		{"access log", g.access.Run},
@@ -78,7 +78,7 @@ func (g *generation) serve(ctx context.Context) error {
 		{"servers", g.serveRequests},
 		{"control socket", g.serveControl},
 		{"test mail", g.testOnStart},
-	})
+	}...))
 }
 
 // serveControl answers other commands. Without its socket the front door still

@@ -14,6 +14,7 @@ type Setup struct {
 	State   string   // absolute path of the state folder
 	Listen  []string // HTTPS addresses
 	Backend string   // address of the backend
+	Mailbox int      // port of the mail server on this machine that notices go to; 0: none
 	Program string   // absolute path of gateway's own binary, which also is the backend
 }
 
@@ -54,9 +55,24 @@ backend     = %[4]s
 name    = %[4]s
 url     = %[5]s
 command = %[6]s
-`,
+%[7]s`,
 		quote(s.State), quote(filepath.Join(s.State, "gateway.sock")), quoteAll(s.Listen), quote(BackendName),
-		quote("http://"+s.Backend), quoteAll([]string{s.Program, BackendVerb, "--listen", s.Backend}))
+		quote("http://"+s.Backend), quoteAll([]string{s.Program, BackendVerb, "--listen", s.Backend}), mailTable(s.Mailbox))
+}
+
+// mailTable sends notices to the demo's own mailbox.
+func mailTable(port int) string {
+	if port == 0 {
+		return ""
+	}
+	return fmt.Sprintf(`
+[mail]                        # the demo's own mailbox; it shows here what you would get
+host     = "127.0.0.1"        # in your copy: your mail server, user and password_file
+port     = %d
+security = "none"
+from     = "gateway@localhost"
+to       = ["admin@localhost"]
+`, port)
 }
 
 // StateFolder is where the demo keeps its files unless told otherwise:

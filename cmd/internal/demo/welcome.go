@@ -16,6 +16,7 @@ type Info struct {
 	State   string   // the folder that keeps the certificate and the file
 	CA      string   // file of the local CA, for curl --cacert
 	Config  string   // the file that configures the same
+	Mailbox bool     // mails are shown in this terminal
 	Home    string   // the user's home folder, shortened to ~ in commands; "" for none
 }
 
@@ -45,6 +46,9 @@ func Welcome(w io.Writer, info Info) error {
 	fmt.Fprintf(&b, "\nTry these in another terminal:\n")
 	for i, c := range commands(info) {
 		fmt.Fprintf(&b, "\n%d. %s\n     %s\n", i+1, c.Why, c)
+	}
+	if info.Mailbox {
+		fmt.Fprintf(&b, "\n%d. See the mail: a death brings two, that it is DOWN and that it is UP again.\n   They come to the demo's own mailbox, which prints them here.\n", len(commands(info))+1)
 	}
 	fmt.Fprintf(&b, "\nA browser shows more, after a warning: it does not know this demo's CA.\n")
 	fmt.Fprintf(&b, "\nThe same as a file:  %s\n", shellPath(info.Config, info.Home))

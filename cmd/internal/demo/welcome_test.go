@@ -30,6 +30,7 @@ func demoInfo() Info {
 		CA:      "/home/bob/.local/state/gateway-demo/local-ca/ca.pem",
 		Config:  "/home/bob/.local/state/gateway-demo/config.toml",
 		Home:    "/home/bob",
+		Mailbox: true,
 	}
 }
 
@@ -113,6 +114,7 @@ func TestBaseURL_UsesTheNameOfTheCertificate(t *testing.T) {
 
 func TestConfig_IsTheSetupAsAFile(t *testing.T) {
 	s := Defaults()
+	s.Mailbox = 2525
 	s.State, s.Program = `/home/b"o\b/st`+"\x01ate", "/opt/gate way"
 	var got struct {
 		State string
@@ -125,12 +127,20 @@ func TestConfig_IsTheSetupAsAFile(t *testing.T) {
 			Name, URL string
 			Command   []string
 		}
+		Mail struct {
+			Host string
+			Port int
+			To   []string
+		}
 	}
 	if _, err := toml.Decode(Config(s), &got); err != nil {
 		t.Fatal(err)
 	}
 	if got.State != s.State || len(got.Site) != 1 || len(got.Backend) != 1 {
 		t.Fatalf("got %+v", got)
+	}
+	if got.Mail.Host != "127.0.0.1" || got.Mail.Port != 2525 || len(got.Mail.To) != 1 {
+		t.Errorf("mail %+v", got.Mail)
 	}
 	if strings.Join(got.Site[0].Listen, " ") != "127.0.0.1:7879 127.0.0.1:8443" || got.Site[0].Backend != got.Backend[0].Name {
 		t.Errorf("site %+v", got.Site[0])
