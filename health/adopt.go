@@ -51,18 +51,38 @@ func (p places) prepare() error {
 }
 
 // instance reads the random name of this state folder, and makes it the first
-// time. It is what tells our processes from those of another gateway.
+// time. It is what tells our processes from those of another gateway. All
+// backends have the same one, though their monitors begin at the same moment.
 func (p places) instance() (string, error) {
 	path := filepath.Join(p.dir, "backends", "instance")
-	text, err := os.ReadFile(path)
-	if id := strings.TrimSpace(string(text)); err == nil && id != "" {
-		return id, nil
+	id, err := readInstance(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return id, err
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	own := p.file(".instance.new")
+	if err := writeFile(own, []byte(rand.Text()+"\n")); err != nil {
 		return "", err
 	}
-	id := rand.Text()
-	return id, writeFile(path, []byte(id+"\n"))
+	defer os.Remove(own)
+	if err := os.Link(own, path); err != nil && !errors.Is(err, fs.ErrExist) { // unlike a rename, it keeps what is there
+		return "", err
+	}
+	if err := syncFolder(filepath.Dir(path)); err != nil {
+		return "", err
+	}
+	return readInstance(path)
+}
+
+func readInstance(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	id := strings.TrimSpace(string(text))
+	if id == "" {
+		return "", fmt.Errorf("%s is empty: remove it, and gateway makes a new one", path)
+	}
+	return id, nil
 }
 
 func (p places) save(r record) error {

@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -229,4 +231,26 @@ func FuzzParseMarker(f *testing.F) {
 			t.Errorf("%q becomes %q", text, m)
 		}
 	})
+}
+
+func TestInstance_IsOneForAllBackendsThatBeginAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	if err := (places{dir: dir}).prepare(); err != nil {
+		t.Fatal(err)
+	}
+	ids := make([]string, 20)
+	var begun sync.WaitGroup
+	for i := range ids {
+		begun.Go(func() {
+			id, err := places{dir: dir, name: fmt.Sprint("b", i)}.instance()
+			if err != nil {
+				t.Error(err)
+			}
+			ids[i] = id
+		})
+	}
+	begun.Wait()
+	if different := slices.Compact(slices.Sorted(slices.Values(ids))); len(different) != 1 || different[0] == "" {
+		t.Errorf("%d instances: %q", len(different), different)
+	}
 }

@@ -41,6 +41,7 @@ type Notifier struct {
 	phrases phrases
 	inbox   *inbox
 	seen    chan []alarm // the latest look at disks and certificates
+	made    time.Time
 
 	// Run's own:
 	book   notebook
@@ -64,7 +65,7 @@ func NewNotifier(o NotifierOptions) *Notifier {
 	}
 	return &Notifier{
 		options: o, phrases: phrasesOf(o.Lang), inbox: newInbox(),
-		seen: make(chan []alarm), latest: map[string]Event{},
+		seen: make(chan []alarm), made: time.Now(), latest: map[string]Event{},
 	}
 }
 
@@ -115,7 +116,8 @@ func (n *Notifier) begin(now time.Time) {
 		n.options.Log.Error("the record of notices is begun anew", "error", err)
 	}
 	n.book = book
-	history := n.options.Ledger.History(0)
+	// What began since this gateway was made comes as an event, with more to tell.
+	history := slices.DeleteFunc(n.options.Ledger.History(0), func(i Incident) bool { return i.Opened.After(n.made) })
 	slices.Reverse(history)
 	n.book.catchUp(history, now)
 	n.save()

@@ -2,19 +2,29 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	gomail "github.com/emersion/go-message/mail"
 	"github.com/emersion/go-smtp"
+
+	"gateway/health"
+	"gateway/health/mail"
 )
 
 // mailbox is a mail server that keeps what it gets.
@@ -186,5 +196,244 @@ func TestMail_ADeathMakesOneThreadOfTwoMails(t *testing.T) {
 	w.gateway.exitCode()
 	if n := len(box.mails(t)); n != 2 {
 		t.Errorf("%d mails, want 2", n)
+	}
+}
+
+// Shell scripts that print what could break a mail, and end.
+const (
+	hostileLines = `printf 'colour \033[31m red\n\377\376 not UTF-8\nSubject: forged\r\nBcc: all@example.com\r\n.\n'; exit 3`
+	endlessLine  = `head -c 10000000 /dev/zero | tr '\000' x; exit 3`
+)
+
+func TestMail_SurvivesWhatABackendPrints(t *testing.T) {
+	for script, wants := range map[string][]string{
+		hostileLines: {"\n| colour \u241b[31m red\n| \ufffd not UTF-8\n| Subject: forged\n| Bcc: all@example.com\n| .\n"},
+		endlessLine:  {"\n| xxxx", " more in this line]"},
+	} {
+		box, ca := newMailbox(t), newAuthority(t)
+		file := oneSite(t, ca.install(t, "api.example.com"), freePort(t), fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), adminTable(t))
+		file += fmt.Sprintf("command = [\"/bin/sh\", \"-c\", %q]\n%s", script, mailTable(box.addr))
+		startGateway(t, builtGateway(t), file)
+		opened := box.wait(t, 1)[0]
+		if want := "www1.example.com: api is DOWN: exited with code 3"; opened.subject != want {
+			t.Errorf("got %q, want %q", opened.subject, want)
+		}
+		head, _, _ := bytes.Cut(opened.raw, []byte("\r\n\r\n"))
+		if bytes.Contains(head, []byte("Bcc")) || bytes.Count(head, []byte("Subject:")) != 1 {
+			t.Errorf("the header was forged:\n%s", head)
+		}
+		for _, want := range wants {
+			if !strings.Contains(opened.body, want) {
+				t.Errorf("%q is missing in\n%.3000s", want, opened.body)
+			}
+		}
+		if !utf8.ValidString(opened.body) || len(opened.raw) > 400<<10 {
+			t.Errorf("%d bytes, valid: %v", len(opened.raw), utf8.ValidString(opened.body))
+		}
+	}
+}
+
+// adminTable keeps the control socket of a test to itself.
+func adminTable(t testing.TB) string {
+	return fmt.Sprintf("[admin]\nsocket = %q\n", filepath.Join(t.TempDir(), "s"))
+}
+
+// blackHole is a mail server that takes connections and says nothing.
+func blackHole(t testing.TB) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().String() // the kernel completes the handshakes
+}
+
+func TestMail_AServerThatHangsDelaysNothing(t *testing.T) {
+	w := newWorldWith(t, "0s", mailTable(blackHole(t)))
+	for range 3 {
+		before := w.killOnce()
+		began := time.Now()
+		eventually(t, "the next process", func() bool { s := w.status(); return s.PID != before && s.State == "up" })
+		// It takes milliseconds, and starting the command that asks some more.
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("up again after %v", took)
+		}
+	}
+	if status := w.do("status"); !strings.Contains(status, "notices: ") || strings.Contains(status, "notices: 0 waiting") {
+		t.Errorf("status tells\n%s", status)
+	}
+	began := time.Now()
+	w.gateway.signal(syscall.SIGTERM)
+	if code, took := w.gateway.exitCode(), time.Since(began); code != 0 || took > 20*time.Second {
+		t.Errorf("stopped with code %d after %v", code, took)
+	}
+	// What was not delivered can still be seen, and be dropped.
+	var items []mail.Item
+	if err := json.Unmarshal([]byte(w.do("mail", "queue", "--json")), &items); err != nil || len(items) == 0 {
+		t.Fatalf("queue: %v, %+v", err, items)
+	}
+	for _, item := range items {
+		w.do("mail", "drop", item.ID)
+	}
+	if left := w.do("mail", "queue"); left != "no notices wait\n" {
+		t.Errorf("left: %s", left)
+	}
+}
+
+// herd is a gateway with several supervised backends.
+type herd struct {
+	*world
+	backends int
+	state    string
+}
+
+func newHerd(t *testing.T, backends int, more string) *herd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &herd{world: &world{t: t}, backends: backends, state: t.TempDir()}
+	text := fmt.Sprintf("state = %q\n%s\n%s\n[[site]]\nname = \"localhost\"\nlisten = [\"127.0.0.1:%d\"]\ncertificate = \"local\"\nbackend = \"b0\"\n",
+		h.state, adminTable(t), more, freePort(t))
+	for i := range backends {
+		address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+		text += fmt.Sprintf("[[backend]]\nname = \"b%d\"\nurl = \"http://%s\"\ncommand = [%q]\nenv = [\"%s=%s 0s %s\"]\n",
+			i, address, self, backendEnv, address, filepath.Join(t.TempDir(), "journal"))
+	}
+	h.config = writeFile(t, t.TempDir(), "config.toml", text)
+	h.gateway = startProcess(t, builtGateway(t), "run", "-c", h.config)
+	t.Cleanup(func() {
+		_ = h.gateway.cmd.Process.Signal(syscall.SIGTERM) // takes its backends along
+		h.gateway.exitCode()
+	})
+	return h
+}
+
+// up waits until a backend is, and returns its process.
+func (h *herd) up(name string) (pid int) {
+	h.t.Helper()
+	eventually(h.t, name+" up", func() bool {
+		out, _ := exec.Command(builtGateway(h.t), "backend", "status", name, "--json", "-c", h.config).Output()
+		var all []health.Status
+		if json.Unmarshal(out, &all) != nil || len(all) != 1 || all[0].State != "up" {
+			return false
+		}
+		pid = all[0].PID
+		return true
+	})
+	return pid
+}
+
+// recorded tells whether the file of incidents has one of this backend.
+func (h *herd) recorded(name string) bool {
+	text, _ := os.ReadFile(filepath.Join(h.state, "incidents.json"))
+	return bytes.Contains(text, []byte(fmt.Sprintf("%q: %q", "backend", name)))
+}
+
+func TestMail_KillingGatewayLosesNoIncident(t *testing.T) {
+	box := newMailbox(t)
+	h := newHerd(t, 10, mailTable(box.addr))
+	for i := range h.backends {
+		name := fmt.Sprintf("b%d", i)
+		if err := syscall.Kill(h.up(name), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the record of "+name, func() bool { return h.recorded(name) })
+		time.Sleep(rand.N(20 * time.Millisecond)) // any moment: queueing, noting, delivering
+		h.gateway.signal(syscall.SIGKILL)
+		h.gateway.exitCode()
+		h.gateway = startProcess(t, builtGateway(t), "run", "-c", h.config)
+		h.gateway.waitFor("serving")
+	}
+	missing := func() (list []string) {
+		told := box.mails(t)
+		for i := range h.backends {
+			for _, word := range []string{" is DOWN", " is UP again"} {
+				subject := fmt.Sprintf("www1.example.com: b%d%s", i, word)
+				if !slices.ContainsFunc(told, func(m received) bool { return strings.HasPrefix(m.subject, subject) }) {
+					list = append(list, subject)
+				}
+			}
+		}
+		return list
+	}
+	eventually(t, "all mails", func() bool { return len(missing()) == 0 })
+	subjects := map[string]string{}
+	mails := box.mails(t)
+	for _, m := range mails {
+		word := regexp.MustCompile(`b\d is (DOWN|UP)`).FindString(m.subject)
+		for id, other := range subjects {
+			if id != m.id && other == word {
+				t.Errorf("%q came under two Message-IDs, %s and %s", word, id, m.id)
+			}
+		}
+		subjects[m.id] = word
+	}
+	t.Logf("%d mails, %d of them copies", len(mails), len(mails)-len(subjects))
+}
+
+func mailTest(t *testing.T, tables string, args ...string) (out string, code int) {
+	t.Helper()
+	ca := newAuthority(t)
+	file := writeFile(t, t.TempDir(), "config.toml",
+		oneSite(t, ca.install(t, "api.example.com"), freePort(t), "http://127.0.0.1:7878", adminTable(t))+tables)
+	command := exec.Command(builtGateway(t), append([]string{"mail", "test", "-c", file}, args...)...)
+	text, err := command.CombinedOutput()
+	if _, exited := err.(*exec.ExitError); err != nil && !exited {
+		t.Fatal(err)
+	}
+	return string(text), command.ProcessState.ExitCode()
+}
+
+func TestMailTest_ShowsTheConversationWithoutGatewayRunning(t *testing.T) {
+	box := newMailbox(t)
+	out, code := mailTest(t, mailTable(box.addr))
+	if code != 0 || !strings.Contains(out, "  > RCPT TO:<admin@example.com>\n") || !strings.Contains(out, "admin@example.com: taken\n") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	if got := box.wait(t, 1)[0]; got.subject != "www1.example.com: this is a test" {
+		t.Errorf("got %q", got.subject)
+	}
+}
+
+func TestMailTest_TellsWhoWasNotReachedAndWhatToDo(t *testing.T) {
+	box := newMailbox(t)
+	out, code := mailTest(t, mailTable(box.addr), "--to", "nobody@example.com,admin@example.com")
+	for _, want := range []string{"nobody@example.com: NOT taken: ", "550 5.1.1 no such user", "  -> The server refuses this receiver", "admin@example.com: taken\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
+	if code != 1 || len(box.wait(t, 1)) != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	out, code = mailTest(t, mailTable(fmt.Sprintf("127.0.0.1:%d", freePort(t))))
+	if code != 1 || !strings.Contains(out, "connection refused") || !strings.Contains(out, "  -> ") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	out, code = mailTest(t, "")
+	if code != 1 || !strings.Contains(out, "write [mail] with host") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+}
+
+func TestMailTest_TriesEachWebhook(t *testing.T) {
+	nobody := writeFile(t, t.TempDir(), "url", fmt.Sprintf("http://127.0.0.1:%d/hook", freePort(t)))
+	out, code := mailTest(t, fmt.Sprintf("[[webhook]]\nkind = \"generic\"\nname = \"ops\"\nurl_file = %q\n", nobody))
+	if code != 1 || !strings.Contains(out, "ops: NOT taken: ") || strings.Contains(out, "/hook") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+}
+
+func TestMail_IsTriedAtTheStart(t *testing.T) {
+	box := newMailbox(t)
+	w := newWorldWith(t, "0s", mailTable(box.addr)+"test_on_start = true\n")
+	if got := box.wait(t, 1)[0]; got.subject != "www1.example.com: this is a test" {
+		t.Errorf("got %q", got.subject)
+	}
+	if out := w.do("mail", "flush"); out != "0 notices are tried now\n" {
+		t.Errorf("flush printed %q", out)
 	}
 }
