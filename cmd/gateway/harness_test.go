@@ -249,9 +249,16 @@ func (a *authority) install(t testing.TB, names ...string) string {
 
 func (a *authority) installIn(t testing.TB, dir string, names ...string) {
 	t.Helper()
+	a.installUntil(t, dir, time.Time{}, names...)
+}
+
+// installUntil sets the certificate's end; the zero time: 90 days from now.
+func (a *authority) installUntil(t testing.TB, dir string, until time.Time, names ...string) {
+	t.Helper()
 	key := newKey(t)
 	leaf := newCertificate(t, &x509.Certificate{
 		Subject:     pkix.Name{CommonName: names[0]},
+		NotAfter:    until,
 		DNSNames:    names,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
@@ -281,7 +288,10 @@ func newCertificate(t testing.TB, template, parent *x509.Certificate, key, signe
 		t.Fatal(err)
 	}
 	template.SerialNumber = serial
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(90*24*time.Hour)
+	template.NotBefore = time.Now().Add(-time.Hour)
+	if template.NotAfter.IsZero() {
+		template.NotAfter = time.Now().Add(90 * 24 * time.Hour)
+	}
 	template.BasicConstraintsValid = true
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	if template.IsCA {

@@ -8,6 +8,8 @@ import (
 	"log"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -435,5 +437,89 @@ func TestMail_IsTriedAtTheStart(t *testing.T) {
 	}
 	if out := w.do("mail", "flush"); out != "0 notices are tried now\n" {
 		t.Errorf("flush printed %q", out)
+	}
+}
+
+func TestMail_TellsThatACertificateEndsOverARestartOnce(t *testing.T) {
+	box, ca := newMailbox(t), newAuthority(t)
+	files := t.TempDir()
+	ca.installUntil(t, files, time.Now().Add(10*24*time.Hour-time.Minute), "api.example.com")
+	file := writeFile(t, t.TempDir(), "config.toml",
+		oneSite(t, files, freePort(t), "http://127.0.0.1:7878", adminTable(t))+mailTable(box.addr))
+	for range 2 {
+		gateway := startProcess(t, builtGateway(t), "run", "-c", file)
+		gateway.waitFor("serving")
+		got := box.wait(t, 1)
+		if want := "www1.example.com: the certificate of api.example.com ends in 9 d 23 h"; len(got) != 1 || got[0].subject != want {
+			t.Errorf("%d mails, got %q, want %q", len(got), got[0].subject, want)
+		}
+		eventually(t, "an empty queue", func() bool {
+			out, _ := exec.Command(builtGateway(t), "mail", "queue", "-c", file).Output()
+			return string(out) == "no notices wait\n"
+		})
+		gateway.signal(syscall.SIGTERM)
+		gateway.exitCode()
+	}
+	if n := len(box.mails(t)); n != 1 {
+		t.Errorf("%d mails, want 1", n)
+	}
+}
+
+// chat is a program that takes notices as JSON.
+type chat struct {
+	url string
+	got chan chatNotice
+}
+
+type chatNotice struct{ Kind, Subject, Body string }
+
+func newChat(t testing.TB) *chat {
+	t.Helper()
+	c := &chat{got: make(chan chatNotice, 100)}
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var n chatNotice
+		if err := json.NewDecoder(r.Body).Decode(&n); err != nil {
+			t.Error(err)
+		}
+		c.got <- n
+	}))
+	t.Cleanup(server.Close)
+	c.url = server.URL
+	return c
+}
+
+func (c *chat) wait(t testing.TB, kind string) chatNotice {
+	t.Helper()
+	timeout := time.After(patience)
+	for {
+		select {
+		case n := <-c.got:
+			if n.Kind == kind {
+				return n
+			}
+		case <-timeout:
+			t.Fatalf("no notice %q came", kind)
+		}
+	}
+}
+
+func TestMail_ThatFailsIsToldInTheChatAndInTheStatus(t *testing.T) {
+	box, chat := newMailbox(t), newChat(t)
+	table := strings.Replace(mailTable(box.addr), `"none"`, `"starttls"`, 1) // which the server does not offer
+	table += fmt.Sprintf("[[webhook]]\nkind = \"generic\"\nname = \"ops\"\nurl_file = %q\n", writeFile(t, t.TempDir(), "url", chat.url+"/in"))
+	w := newWorldWith(t, "0s", table)
+	w.killOnce()
+	if n := chat.wait(t, "opened"); !strings.Contains(n.Subject, "api is DOWN") {
+		t.Errorf("got %+v", n)
+	}
+	n := chat.wait(t, "channel-failing")
+	if n.Subject != "www1.example.com: notices by mail do NOT arrive" || !strings.Contains(n.Body, "STARTTLS") {
+		t.Errorf("got %+v", n)
+	}
+	status := w.do("status")
+	for _, want := range []string{"mail      fails since ", "STARTTLS", "ops       last taken at "} {
+		if !strings.Contains(status, want) {
+			t.Errorf("%q is missing in\n%s", want, status)
+		}
 	}
 }
