@@ -159,7 +159,7 @@ func (l *Ledger) Current(backend string) (Incident, bool) {
 func (l *Ledger) History(n int) []Incident {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	list := slices.Clone(l.incidents)
+	list := append([]Incident{}, l.incidents...) // not nil: it is an empty list in JSON
 	slices.Reverse(list)
 	if n > 0 && n < len(list) {
 		list = list[:n]

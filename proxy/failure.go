@@ -111,6 +111,28 @@ func backendFailure(err error) failure {
 	}
 }
 
+// attributes say in the error log whose failure it was, and how long and how
+// often the request had tried.
+func (f failure) attributes(c *call) []slog.Attr {
+	attrs := []slog.Attr{
+		slog.String("request_id", c.exchange.id), slog.String("client", c.exchange.client), slog.String("site", c.exchange.site),
+		slog.String("backend", c.exchange.backend), slog.String("method", c.r.Method), slog.String("path", c.target.path),
+	}
+	if f.status != 0 {
+		attrs = append(attrs, slog.Int("status", f.status))
+	}
+	if c.exchange.held > 0 {
+		attrs = append(attrs, slog.Duration("held", c.exchange.held.Round(time.Millisecond)))
+	}
+	if c.exchange.tries > 1 {
+		attrs = append(attrs, slog.Int("tries", c.exchange.tries))
+	}
+	if f.cause != nil {
+		attrs = append(attrs, slog.Any("error", f.cause))
+	}
+	return attrs
+}
+
 func tooLarge() failure {
 	return failure{status: http.StatusRequestEntityTooLarge, level: slog.LevelInfo, reason: "request body is too large",
 		page: "The request body is larger than this site accepts.", close: true}

@@ -284,3 +284,15 @@ func TestFailure_PredicatesKnowTheirErrors(t *testing.T) {
 		t.Error("isTimeout")
 	}
 }
+
+func TestFailure_TellsHowLongAndHowOftenTheRequestHadTried(t *testing.T) {
+	x := &exchange{id: "1", held: 1500 * time.Millisecond, tries: 2}
+	c := &call{r: httptest.NewRequest(http.MethodGet, "/", nil), exchange: x}
+	told := map[string]string{}
+	for _, attr := range (failure{status: http.StatusBadGateway}).attributes(c) {
+		told[attr.Key] = attr.Value.String()
+	}
+	if told["held"] != "1.5s" || told["tries"] != "2" || told["status"] != "502" {
+		t.Errorf("it tells %v", told)
+	}
+}

@@ -250,17 +250,7 @@ func (h *Handler) note(c *call, f failure) {
 	if !h.deps.Log.Enabled(c.r.Context(), f.level) {
 		return
 	}
-	attrs := []slog.Attr{
-		slog.String("request_id", c.exchange.id), slog.String("client", c.exchange.client), slog.String("site", c.exchange.site),
-		slog.String("backend", c.exchange.backend), slog.String("method", c.r.Method), slog.String("path", c.target.path),
-	}
-	if f.status != 0 {
-		attrs = append(attrs, slog.Int("status", f.status))
-	}
-	if f.cause != nil {
-		attrs = append(attrs, slog.Any("error", f.cause))
-	}
-	h.deps.Log.LogAttrs(c.r.Context(), f.level, f.reason, attrs...)
+	h.deps.Log.LogAttrs(c.r.Context(), f.level, f.reason, f.attributes(c)...)
 }
 
 // mapBack makes a backend's response the site's.

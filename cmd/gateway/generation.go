@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -25,7 +26,8 @@ type generation struct {
 	backends *backends
 	notices  *notices
 	control  *control.Server
-	path     string // of the file
+	lock     io.Closer // on the state folder
+	path     string    // of the file
 	started  time.Time
 
 	anotherAddress string     // the way out when an address cannot be had

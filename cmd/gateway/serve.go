@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -24,14 +25,14 @@ func (g *generation) open(ctx context.Context) (err error) {
 	if err := os.MkdirAll(g.config.State, 0o700); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
+	if g.lock, err = lockState(g.config.State, g.log); err != nil {
+		return err
+	}
+	defer closeUnlessServed(&err, g.lock)
 	if err := g.access.Open(); err != nil {
 		return fmt.Errorf("log.access: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, g.access.Close())
-		}
-	}()
+	defer closeUnlessServed(&err, g.access)
 	if err := g.store.Apply(ctx, g.config.Certs()); err != nil {
 		return err
 	}
@@ -39,6 +40,13 @@ func (g *generation) open(ctx context.Context) (err error) {
 		return explainBind(ctx, err, g.anotherAddress)
 	}
 	return nil
+}
+
+// closeUnlessServed undoes a step of open when a later one failed.
+func closeUnlessServed(failed *error, opened io.Closer) {
+	if *failed != nil {
+		*failed = errors.Join(*failed, opened.Close())
+	}
 }
 
 // anotherListen is the way out when an address of a site cannot be had.
@@ -62,6 +70,7 @@ func explainBind(ctx context.Context, err error, instead string) error {
 // answer the last requests are stopped, then the certificates and the log; the
 // notices that all this makes are queued and, within seconds, delivered last.
 func (g *generation) serve(ctx context.Context) error {
+	defer g.lock.Close()
 	g.log.Info("serving", "addresses", strings.Join(g.addresses(), " "), "version", version)
 	g.ready()
 	g.notices.changes.Note(health.GatewayStarted, version)

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestLock_ASecondGatewayLeavesTheFirstOnesBackendAlone(t *testing.T) {
+	w := newWorld(t, "0s")
+	before := w.status()
+
+	second := startProcess(t, builtGateway(t), "run", "-c", w.config)
+	if code := second.exitCode(); code != 1 {
+		t.Errorf("exit code %d of a second gateway, want 1", code)
+	}
+	if want := fmt.Sprintf("is in use by another gateway, process %d: stop that one first", w.gateway.cmd.Process.Pid); !strings.Contains(second.text(), want) {
+		t.Errorf("it says %q, want %q in it", second.text(), want)
+	}
+	if after := w.status(); after.PID != before.PID || after.State != "up" {
+		t.Errorf("the backend is %s, pid %d, was %d", after.State, after.PID, before.PID)
+	}
+
+	w.gateway.signal(syscall.SIGKILL)
+	w.gateway.exitCode()
+	w.gateway = startProcess(t, builtGateway(t), "run", "-c", w.config)
+	w.gateway.waitFor("the backend is up")
+}
+
+func TestHistory_IsAnEmptyListWhenNothingHappened(t *testing.T) {
+	w := newWorld(t, "0s")
+	if text := w.do("history", "--json"); strings.TrimSpace(text) != "[]" {
+		t.Errorf("%q, want an empty list", text)
+	}
+}
