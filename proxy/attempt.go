@@ -23,7 +23,7 @@ type attempt struct {
 	before int64        // what had been written to it for earlier requests
 	reused bool
 	idle   time.Duration // since its last use
-	sent   bool // a byte was written, to an earlier one
+	sent   bool          // a byte was written, to an earlier one
 }
 
 // newAttempt gives back the request to send in place of r. onSent, which may be

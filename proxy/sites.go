@@ -150,21 +150,17 @@ func (g *siteGroup) add(s *site, hosts []string) {
 	}
 }
 
-// find takes the exact name, else the longest wildcard, else the default site,
-// which is the first of the file unless one says default = true.
+// find takes the exact name, else the wildcard one label above, as certificates
+// have it (RFC 9525, section 6.3), else the default site, which is the first of
+// the file unless one says default = true.
 func (g *siteGroup) find(name string) *site {
 	if s, found := g.exact[name]; found {
 		return s
 	}
-	for rest := name; len(g.wildcards) > 0; {
-		dot := strings.IndexByte(rest, '.')
-		if dot < 0 {
-			break
-		}
-		if s, found := g.wildcards[rest[dot:]]; found && dot > 0 {
+	if dot := strings.IndexByte(name, '.'); dot > 0 {
+		if s, found := g.wildcards[name[dot:]]; found {
 			return s
 		}
-		rest = rest[dot+1:]
 	}
 	return g.fallback
 }

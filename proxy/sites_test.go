@@ -31,7 +31,7 @@ func TestSiteTable_FindsExactThenWildcardThenDefault(t *testing.T) {
 		{":443", "10.0.0.1", "API.example.com"},
 		{":443", "[0::1]:443", "API.example.com"},
 		{":443", "x.example.com", "*.example.com"},
-		{":443", "a.b.example.com", "*.example.com"},
+		{":443", "a.b.example.com", "first.example.com"},
 		{":443", "x.dev.example.com", "*.dev.example.com"},
 		{":443", "example.com", "first.example.com"},
 		{":443", "other.test", "first.example.com"},

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gateway/certs"
 	"gateway/cmd/internal/config"
 	"gateway/cmd/internal/control"
 	"gateway/cmd/internal/host"
@@ -31,17 +30,17 @@ exit code at 0. A port that the running gateway of this file serves is free.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path := configPath(cmd)
-			loaded, err := config.Load(path)
-			if err != nil {
-				return tellProblems(cmd.ErrOrStderr(), err)
-			}
+			loaded, problems, warnings := config.Check(path, time.Now())
 			c := checker{path: path, config: loaded, out: cmd.ErrOrStderr()}
-			c.certificates(time.Now())
+			c.told(problems, warnings)
+			if loaded == nil {
+				return silentError{problems}
+			}
 			c.ports(cmd.Context())
 			if c.failed {
 				return silentError{fmt.Errorf("%s names something that is not right", path)}
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: nothing is wrong; sites: %d, backends: %d, warnings: %d\n",
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: nothing is wrong; sites: %d, backends: %d, warnings: %d\n",
 				path, len(loaded.Sites), len(loaded.Backends), c.warnings)
 			return err
 		},
@@ -80,15 +79,16 @@ func (c *checker) warn(what error) {
 	fmt.Fprintf(c.out, "%s: warning: %v\n", c.path, what)
 }
 
-func (c *checker) certificates(now time.Time) {
-	for _, site := range c.config.Certs() {
-		for _, problem := range certs.Inspect(site, now) {
-			tell := c.wrong
-			if problem.Severity == certs.Warning {
-				tell = c.warn
-			}
-			tell(fmt.Errorf("site %q: %w", site.Name, problem))
-		}
+// told prints what the check of the file has found.
+func (c *checker) told(problems, warnings config.Problems) {
+	for _, problem := range problems {
+		c.failed = true
+		fmt.Fprintln(c.out, problem)
+	}
+	for _, warning := range warnings {
+		c.warnings++
+		warning.Wrong = "warning: " + warning.Wrong
+		fmt.Fprintln(c.out, warning)
 	}
 }
 

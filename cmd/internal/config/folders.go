@@ -53,6 +53,9 @@ func (c *Config) validateSocket(f *findings) {
 	case len(path) > maxSocketPath:
 		f.addUnlessSettled("admin.socket", fmt.Sprintf("the path has %d bytes, and a socket's can have %d", len(path), maxSocketPath),
 			"write a shorter one, such as "+quote(Default().Admin.Socket))
+	case f.lines.at["admin.socket"] == 0:
+		// Nobody asked for the usual place. Where it is not to be had, gateway serves
+		// all the same and says that it cannot be asked.
 	default:
 		checkFolder(f, "admin.socket", filepath.Dir(path))
 	}

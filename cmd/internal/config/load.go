@@ -10,23 +10,33 @@ import (
 // TOML has one problem, the first. Load only reads; it does look whether what
 // the file names is there.
 func Load(path string) (*Config, error) {
+	config, f, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	if problems := f.sorted(); len(problems) > 0 {
+		return nil, problems
+	}
+	return config, nil
+}
+
+// read gives the file as far as it is sound, and what was found to be wrong. The
+// config is nil for a file that is no TOML.
+func read(path string) (*Config, *findings, error) {
 	text, unreadable := readText(path)
 	if unreadable != nil {
-		return nil, Problems{*unreadable}
+		return nil, nil, Problems{*unreadable}
 	}
 	absolute, err := filepath.Abs(path)
 	if err != nil {
-		return nil, Problems{{File: path, Wrong: "its folder cannot be told: " + err.Error(), Instead: "write the whole path after -c"}}
+		return nil, nil, Problems{{File: path, Wrong: "its folder cannot be told: " + err.Error(), Instead: "write the whole path after -c"}}
 	}
 	f := newFindings(path, indexLines(text))
 	config := decodeText(text, filepath.Dir(absolute), f)
 	if config != nil {
 		config.validate(f)
 	}
-	if problems := f.sorted(); len(problems) > 0 {
-		return nil, problems
-	}
-	return config, nil
+	return config, f, nil
 }
 
 // decodeText decodes over fresh defaults what is sound of a text; nil if it is no TOML.
