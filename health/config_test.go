@@ -130,6 +130,15 @@ func TestConfig_ReportsAllProblemsAtOnce(t *testing.T) {
 	}
 }
 
+func TestConfig_SaysThatAMissingFolderIsTheHomeOfTheUser(t *testing.T) {
+	home := filepath.Join(t.TempDir(), "nowhere")
+	var got string
+	Config{User: "api"}.validateFolder(func(key, wrong, _ string) { got += key + ": " + wrong }, account{name: "api", home: home})
+	if want := "dir: " + home + ", the home of user api, does not exist"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestEnvironment_PassesNothingOfGatewaysOwn(t *testing.T) {
 	t.Setenv("GATEWAY_SECRET", "hidden")
 	t.Setenv("NOTIFY_SOCKET", "/run/notify")

@@ -150,6 +150,8 @@ func (c Config) validateFolder(report Report, who account) {
 	switch {
 	case c.Dir != "" && !filepath.IsAbs(c.Dir):
 		report("dir", fmt.Sprintf("%q is not an absolute path", c.Dir), `write the whole path, such as "/srv/api"`)
+	case errors.Is(err, fs.ErrNotExist) && c.Dir == "":
+		report("dir", fmt.Sprintf("%s, the home of user %s, does not exist", dir, who.name), `write the folder where the backend is installed, such as dir = "/srv/api"`)
 	case errors.Is(err, fs.ErrNotExist):
 		report("dir", dir+" does not exist", "create it, or write the folder where the backend is installed")
 	case err != nil:
