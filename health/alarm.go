@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gateway/health/mail"
 )
 
 // Certificate is what a notice needs to know of a certificate that is served.
@@ -32,6 +34,7 @@ type alarm struct {
 	body    string
 	over    string   // subject of the notice that it is over
 	only    []string // channels to tell it on; nil: all
+	to      []string // receivers of the mail; nil: all
 }
 
 // id tells an alarm apart.
@@ -42,6 +45,7 @@ const (
 	kindRefused  = "certificate-refused"
 	kindDisk     = "disk-full"
 	kindChannel  = "channel-failing"
+	kindReceiver = "receiver-refused"
 )
 
 // expirySteps are the days left at which a certificate's end is told, most urgent
@@ -148,5 +152,37 @@ func channelAlarm(channel string, since time.Time, err error, advice, others []s
 		kind: kindChannel, key: channel, level: 1, since: since, only: others,
 		subject: fmt.Sprintf(p.channelDown, channel), body: t.String(),
 		over: fmt.Sprintf(p.channelWorks, channel),
+	}
+}
+
+// receiverAlarm tells those who got a notice that another receiver is not reached;
+// nil if there is nobody to tell, or if it was such a notice that was refused.
+func receiverAlarm(item mail.Item, now time.Time, p phrases) *alarm {
+	var refused, reasons, reached, channels []string
+	for _, t := range item.Targets {
+		switch {
+		case t.State == "refused" && t.Target != "":
+			refused, reasons = append(refused, t.Target), append(reasons, t.Error)
+		case t.State == "delivered":
+			channels = append(channels, t.Channel)
+			if t.Target != "" {
+				reached = append(reached, t.Target)
+			}
+		}
+	}
+	if len(refused) == 0 || len(channels) == 0 || item.Kind == kindReceiver {
+		return nil
+	}
+	var t text
+	t.line(p.receiverMissed, item.Subject)
+	for i, one := range refused {
+		t.line("- %s: %s", one, reasons[i])
+	}
+	t.blank()
+	t.line(p.receiverHint)
+	return &alarm{
+		kind: kindReceiver, key: strings.Join(refused, ","), level: 1, since: now,
+		subject: fmt.Sprintf(p.receiverRefused, strings.Join(refused, ", ")), body: t.String(),
+		only: slices.Compact(slices.Sorted(slices.Values(channels))), to: reached,
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gateway/health/mail"
 )
 
 func TestExpiry_IsToldOnceAtEachStep(t *testing.T) {
@@ -90,5 +92,25 @@ func TestDisk_IsReadForAFolderThatIsStillToBeMade(t *testing.T) {
 	}
 	if d.free > d.total {
 		t.Errorf("%d free of %d", d.free, d.total)
+	}
+}
+
+func TestReceiver_ThatIsRefusedIsToldToThoseWhoAreReached(t *testing.T) {
+	item := mail.Item{Kind: "opened", Subject: "www1: api is DOWN", Targets: []mail.ItemTarget{
+		{Channel: "mail", Target: "admin@example.com", State: "delivered"},
+		{Channel: "mail", Target: "gone@example.com", State: "refused", Error: "550 no such user"},
+	}}
+	a := receiverAlarm(item, time.Now(), english())
+	if a == nil || a.subject != "gone@example.com gets NO notices" || !strings.Contains(a.body, "- gone@example.com: 550 no such user") ||
+		fmt.Sprint(a.to, a.only) != "[admin@example.com] [mail]" {
+		t.Fatalf("got %+v", a)
+	}
+	item.Kind = a.kind
+	if a := receiverAlarm(item, time.Now(), english()); a != nil {
+		t.Errorf("a notice of that kind brings another: %+v", a)
+	}
+	item.Kind, item.Targets[0].State = "opened", "refused"
+	if a := receiverAlarm(item, time.Now(), english()); a != nil {
+		t.Errorf("nobody is reached, and yet: %+v", a)
 	}
 }

@@ -22,6 +22,9 @@ type alarmPhrases struct {
 	channelFails                       string // channel, since
 	keptAndTried, tryMail, alarmIsOver string
 	lasted                             string // how long
+	receiverRefused                    string // who
+	receiverMissed                     string // subject
+	receiverHint                       string
 }
 
 func alarmsInEnglish() alarmPhrases {
@@ -53,6 +56,10 @@ func alarmsInEnglish() alarmPhrases {
 		tryMail:       "Try it: gateway mail test",
 		alarmIsOver:   "This is over.",
 		lasted:        "It lasted %s.",
+
+		receiverRefused: "%s gets NO notices",
+		receiverMissed:  "You got this notice, and others did not:\n%s",
+		receiverHint:    "What to do next: correct `to` in [mail], and try it: gateway mail test",
 	}
 }
 
@@ -85,5 +92,9 @@ func alarmsInChinese() alarmPhrases {
 		tryMail:       "测试:gateway mail test",
 		alarmIsOver:   "已经结束。",
 		lasted:        "持续了 %s。",
+
+		receiverRefused: "%s 收不到通知",
+		receiverMissed:  "以下通知您收到了,但有人没有收到:\n%s",
+		receiverHint:    "下一步:改正 [mail] 的 to,然后测试:gateway mail test",
 	}
 }

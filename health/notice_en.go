@@ -31,7 +31,7 @@ func english() phrases {
 
 		onlyWatches: "gateway only watches it, since it has no command in the file. Start it where it is kept.",
 		isBack:      "gateway has started it again, and it answers.",
-		startsNow:   "gateway is starting it again. Requests wait for it.",
+		startsNow:   "gateway is starting it again. Requests wait meanwhile, as long as its hold allows.",
 		served:      "its address is served by %s, which gateway did not start and leaves alone.",
 		startsLater: "gateway starts it again at %s. It waits a little longer after each death.",
 		watchesHang: "its process runs but does not answer as it should. gateway goes on probing, and starts it anew if that lasts.",
@@ -47,6 +47,13 @@ func english() phrases {
 		adviseWatch:   "See whether its program runs, and look into its log.",
 		adviseAsk:     "Ask it yourself: curl -v %s",
 
+		changePhrases: changesInEnglish(),
+		alarmPhrases:  alarmsInEnglish(),
+	}
+}
+
+func changesInEnglish() changePhrases {
+	return changePhrases{
 		gatewayStarted:     "gateway started, version %s",
 		gatewayUpgraded:    "gateway was upgraded to version %s",
 		backendStarted:     "backend %s was started by hand",
@@ -54,7 +61,5 @@ func english() phrases {
 		backendRestarted:   "backend %s was restarted by hand",
 		certificateChanged: "another certificate is in use for %s",
 		configReloaded:     "the file %s was reloaded",
-
-		alarmPhrases: alarmsInEnglish(),
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"gateway/health/mail"
 )
 
 // noticeReport is a death of five seconds ago.
@@ -35,7 +37,7 @@ func TestNotice_AnswersWhatAnAdminAsks(t *testing.T) {
 	at := 0
 	for _, want := range []string{
 		"api is down since\n" + noticeReport(tellDown).story.Begun.Local().Format(noticeTime) + "\n",
-		"Why: exited with code 3\n", "Now: gateway is starting it again. Requests wait for it.\n",
+		"Why: exited with code 3\n", "Now: gateway is starting it again. ",
 		"Changed in the hour before:\n- ", " backend api was restarted by hand\n",
 		"What to do next:\n- It ended by itself", "gateway backend logs api\n", "/var/lib/gateway/backends/api.log\n",
 		"The last lines that it printed:\n| starting\n| out of luck\n",
@@ -119,8 +121,14 @@ func noticeTexts(p phrases, now time.Time) []string {
 	renewed.SHA256, renewed.Renew, renewed.NotAfter = "ffff", now.Add(-2*time.Hour), now.Add(time.Hour)
 	alarms := append(certificateAlarms([]Certificate{c, renewed}, now, p), (disk{folder: "/var", files: 10}).alarm(now, p),
 		channelAlarm("mail", now, errors.New("refused"), []string{"do"}, []string{"chat"}, p))
+	alarms = append(alarms, *receiverAlarm(mail.Item{Subject: "x", Targets: []mail.ItemTarget{
+		{Channel: "mail", Target: "a", State: "delivered"}, {Channel: "mail", Target: "b", State: "refused", Error: "550"},
+	}}, now, p))
 	for _, a := range alarms {
-		texts = append(texts, a.subject, a.body, a.over)
+		texts = append(texts, a.subject, a.body)
+		if a.kind != kindReceiver { // nobody learns when that is over
+			texts = append(texts, a.over)
+		}
 	}
 	return append(texts, p.alarmIsOver, fmt.Sprintf(p.lasted, "1 s"))
 }

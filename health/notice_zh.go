@@ -31,7 +31,7 @@ func chinese() phrases {
 
 		onlyWatches: "配置文件中没有它的 command,gateway 只监视它。请在它所在的地方启动它。",
 		isBack:      "gateway 已将它重新启动,它已能响应。",
-		startsNow:   "gateway 正在重新启动它,请求会等待它。",
+		startsNow:   "gateway 正在重新启动它,其间请求会在 hold 允许的时间内等待。",
 		served:      "它的地址由 %s 占用,该进程不是 gateway 启动的,gateway 不会动它。",
 		startsLater: "gateway 将在 %s 再次启动它。每次退出后等待时间会更长一些。",
 		watchesHang: "它的进程还在,但响应不正常。gateway 会继续探测,若持续下去就重新启动它。",
@@ -47,6 +47,19 @@ func chinese() phrases {
 		adviseWatch:   "请检查它的程序是否在运行,并查看它的日志。",
 		adviseAsk:     "亲自请求一次:curl -v %s",
 
+		exitOOM:     "内存不足,被内核杀死",
+		exitUnknown: "已退出;退出码未知,因为它是由先前的 gateway 启动的",
+		exitSignal:  "被信号 %d (%s) 杀死",
+		exitCode:    "退出,退出码 %d",
+		exitNotByUs: ",不是 gateway 所为",
+
+		changePhrases: changesInChinese(),
+		alarmPhrases:  alarmsInChinese(),
+	}
+}
+
+func changesInChinese() changePhrases {
+	return changePhrases{
 		gatewayStarted:     "gateway 启动,版本 %s",
 		gatewayUpgraded:    "gateway 升级到版本 %s",
 		backendStarted:     "后端 %s 被手动启动",
@@ -54,13 +67,5 @@ func chinese() phrases {
 		backendRestarted:   "后端 %s 被手动重启",
 		certificateChanged: "%s 换用了新的证书",
 		configReloaded:     "重新加载了配置文件 %s",
-
-		exitOOM:     "内存不足,被内核杀死",
-		exitUnknown: "已退出;退出码未知,因为它是由先前的 gateway 启动的",
-		exitSignal:  "被信号 %d (%s) 杀死",
-		exitCode:    "退出,退出码 %d",
-		exitNotByUs: ",不是 gateway 所为",
-
-		alarmPhrases: alarmsInChinese(),
 	}
 }

@@ -84,6 +84,13 @@ func (n *Notifier) ChannelWorking(channel string) {
 	n.inbox.channel(channel, alarm{kind: kindChannel, key: channel})
 }
 
+// Undelivered takes a notice that did not reach everybody.
+func (n *Notifier) Undelivered(item mail.Item) {
+	if a := receiverAlarm(item, time.Now(), n.phrases); a != nil {
+		n.inbox.channel(a.id(), *a)
+	}
+}
+
 // Run tells admins until ctx ends. What was taken before is told then, too.
 func (n *Notifier) Run(ctx context.Context) error {
 	n.begin(time.Now())

@@ -100,11 +100,17 @@ func (n *Notifier) compare(alarms []alarm, now time.Time) {
 		n.raise(a, now)
 	}
 	for _, id := range slices.Sorted(maps.Keys(n.book.Alarms)) {
-		if !current[id] && n.book.Alarms[id].Kind != kindChannel {
+		switch told := n.book.Alarms[id]; {
+		case told.Kind == kindReceiver && now.Sub(told.Since) > receiverAgain:
+			delete(n.book.Alarms, id)
+		case !current[id] && told.Kind != kindChannel && told.Kind != kindReceiver:
 			n.clear(id, now)
 		}
 	}
 }
+
+// receiverAgain is after how long a receiver that is refused is told again.
+const receiverAgain = 24 * time.Hour
 
 // channelChanged follows a way to admins. One that failed when an earlier gateway
 // ended is not in the outbox's memory, so that its working is told, too.
@@ -112,7 +118,7 @@ func (n *Notifier) channelChanged(a alarm, now time.Time) {
 	switch {
 	case a.level == 0:
 		n.clear(a.id(), now)
-	case len(a.only) == 0:
+	case len(a.only) == 0 && a.kind == kindChannel:
 		n.options.Log.Error("no other way to admins is configured: nobody is told that notices do not arrive", "channel", a.key)
 	default:
 		n.raise(a, now)
@@ -129,7 +135,7 @@ func (n *Notifier) raise(a alarm, now time.Time) {
 	}
 	notice := mail.Notice{
 		Message: mail.Message{
-			Subject: n.options.Host + ": " + a.subject, Body: a.body, Date: now,
+			To: a.to, Subject: n.options.Host + ": " + a.subject, Body: a.body, Date: now,
 			MessageID: mail.MessageID(alarmName(a.id(), told.Since)+"."+strconv.Itoa(a.level), n.options.Host),
 		},
 		Incident: a.id(), Kind: a.kind, Only: a.only,

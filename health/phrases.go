@@ -31,21 +31,26 @@ type phrases struct {
 	startsLater                    string // when
 	watchesHang                    string
 
-	readLog                                          string // backend
-	wholeLog                                         string // path
-	seeStatus                                        string
-	adviseMemory, adviseCommand, adviseKilled        string
-	adviseCrash, adviseOutput, adviseWatch           string
-	adviseAsk                                        string // URL
+	readLog                                   string // backend
+	wholeLog                                  string // path
+	seeStatus                                 string
+	adviseMemory, adviseCommand, adviseKilled string
+	adviseCrash, adviseOutput, adviseWatch    string
+	adviseAsk                                 string // URL
+	exitOOM, exitUnknown, exitNotByUs         string
+	exitSignal                                string // number, name
+	exitCode                                  string // code
+
+	changePhrases
+	alarmPhrases
+}
+
+// changePhrases tell what was changed before a trouble.
+type changePhrases struct {
 	gatewayStarted, gatewayUpgraded                  string // version
 	backendStarted, backendStopped, backendRestarted string // name
 	certificateChanged                               string // names
 	configReloaded                                   string // file
-	exitOOM, exitUnknown, exitNotByUs                string
-	exitSignal                                       string // number, name
-	exitCode                                         string // code
-
-	alarmPhrases
 }
 
 func phrasesOf(lang string) phrases {

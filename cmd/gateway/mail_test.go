@@ -523,3 +523,40 @@ func TestMail_ThatFailsIsToldInTheChatAndInTheStatus(t *testing.T) {
 		}
 	}
 }
+
+func TestMail_ARefusedReceiverIsToldToTheOtherOnce(t *testing.T) {
+	box := newMailbox(t)
+	w := newWorldWith(t, "0s", strings.Replace(mailTable(box.addr), `["admin@example.com"]`, `["nobody@example.com", "admin@example.com"]`, 1))
+	w.killOnce()
+	mails := box.wait(t, 3) // DOWN, the refusal, UP
+	refusals := 0
+	for _, m := range mails {
+		if strings.Contains(m.subject, "nobody@example.com gets NO notices") {
+			refusals++
+			if !strings.Contains(m.body, "no such user") || bytes.Contains(m.raw, []byte("To: <nobody@example.com>")) {
+				t.Errorf("got\n%s", m.raw)
+			}
+		}
+	}
+	if refusals != 1 {
+		t.Errorf("%d mails tell of the refused receiver, want 1", refusals)
+	}
+	if queue := w.do("mail", "queue"); !strings.Contains(queue, "(given up)") || !strings.Contains(queue, "550") {
+		t.Errorf("queue:\n%s", queue)
+	}
+}
+
+func TestMailQueue_IsEmptyWhereNoMailIsConfigured(t *testing.T) {
+	w := newWorld(t, "0s")
+	if out := w.do("mail", "queue"); out != "no notices wait\n" {
+		t.Errorf("got %q", out)
+	}
+	if status := w.do("status"); !strings.Contains(status, "nobody is told when something fails") {
+		t.Errorf("status tells\n%s", status)
+	}
+	w.gateway.signal(syscall.SIGTERM)
+	w.gateway.exitCode()
+	if out := w.do("mail", "queue"); out != "no notices wait\n" {
+		t.Errorf("got %q", out)
+	}
+}

@@ -39,6 +39,7 @@ func newNotices(c *config.Config, deps noticeDeps) *notices {
 		Working: func(channel string, _ time.Duration) { n.notifier.ChannelWorking(channel) },
 		Buried: func(item mail.Item) {
 			deps.log.Error("a notice did not reach everybody: see `gateway mail queue`", "id", item.ID, "subject", item.Subject)
+			n.notifier.Undelivered(item)
 		},
 	}, channels...)
 	n.notifier = health.NewNotifier(health.NotifierOptions{
