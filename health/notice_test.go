@@ -64,10 +64,10 @@ func TestNotice_OfARecoveryTellsHowLongAndWhatItCost(t *testing.T) {
 
 func TestNotice_SpeaksChinese(t *testing.T) {
 	subject, body := noticeReport(tellDown).word(chinese())
-	if subject != "www1: api is DOWN 已宕机: 退出,退出码 3" || !strings.Contains(body, "下一步可以做:\n- 它自己退出了") {
+	if subject != "www1: api is DOWN 已宕机: 退出，退出码 3" || !strings.Contains(body, "下一步可以做：\n- 它自己退出了") {
 		t.Errorf("got %q\n%s", subject, body)
 	}
-	if subject, _ = noticeReport(tellUp).word(chinese()); subject != "www1: api is UP 已恢复,宕机 5.0 秒" {
+	if subject, _ = noticeReport(tellUp).word(chinese()); subject != "www1: api is UP 已恢复，宕机 5.0 秒" {
 		t.Errorf("got %q", subject)
 	}
 }

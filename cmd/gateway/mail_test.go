@@ -560,3 +560,16 @@ func TestMailQueue_IsEmptyWhereNoMailIsConfigured(t *testing.T) {
 		t.Errorf("got %q", out)
 	}
 }
+
+func TestMail_SpeaksChinese(t *testing.T) {
+	box := newMailbox(t)
+	w := newWorldWith(t, "0s", mailTable(box.addr)+"lang = \"zh\"\n")
+	w.killOnce()
+	opened := box.wait(t, 1)[0]
+	if want := "www1.example.com: api is DOWN 已宕机: 被信号 9 (KILL) 杀死，不是 gateway 所为"; opened.subject != want {
+		t.Errorf("got %q, want %q", opened.subject, want)
+	}
+	if !strings.Contains(opened.body, "下一步可以做：") || bytes.ContainsFunc(opened.raw, func(r rune) bool { return r > 127 }) {
+		t.Errorf("got\n%s", opened.raw)
+	}
+}

@@ -87,10 +87,10 @@ func testMessage(c *config.Config, to []string) mail.Message {
 	}
 	if c.Mail.Lang == "zh" {
 		subject, body = "这是一封测试通知", []string{
-			"这是 " + host + " 上的 gateway 发出的测试通知,",
-			"发送时间:" + when + "。",
+			"这是 " + host + " 上的 gateway 发出的测试通知，",
+			"发送时间：" + when + "。",
 			"",
-			"您能看到它,说明有关后端、证书和磁盘的通知也能送达。无需任何操作。",
+			"您能看到它，说明有关后端、证书和磁盘的通知也能送达。无需任何操作。",
 		}
 	}
 	return mail.Message{
