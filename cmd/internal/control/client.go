@@ -154,7 +154,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	case errors.Is(err, unix.ECONNREFUSED):
 		return fmt.Errorf("%w (nobody listens at %s any more): start it with `gateway run` or `systemctl start gateway`", ErrNotRunning, c.path)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("control socket %s: %w: run this %s", c.path, fs.ErrPermission, asOwner(c.path))
+		return fmt.Errorf("control socket %s: permission denied: run this %s: %w", c.path, asOwner(c.path), fs.ErrPermission)
 	case errors.Is(err, unix.EAGAIN):
 		return fmt.Errorf("control socket %s: gateway has too many commands waiting: try again: %w", c.path, err)
 	}
