@@ -23,14 +23,23 @@ func routeSilent(t *testing.T) string {
 }
 
 // routeRefusing is an address at which nothing listens.
+// routeRefusing is an address that refuses connections: a socket that is bound,
+// so that nobody else gets the port, and does not listen.
 func routeRefusing(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return "http://" + l.Addr().String()
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("http://127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
 }
 
 func TestFailure_OfTheBackendHasItsOwnStatusAndReason(t *testing.T) {

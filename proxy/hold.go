@@ -23,6 +23,9 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	j := &journey{upstream: u, request: r, call: callOf(r.Context())}
 	j.call.exchange.backend = u.name
 	for {
+		if err := j.avoidDeath(); err != nil {
+			return nil, err
+		}
 		if err := j.admit(); err != nil {
 			return nil, err
 		}
@@ -125,6 +128,9 @@ func (j *journey) retry(err error) error {
 	j.failed = err
 	lost := isUnreachable(err) || isClosed(err)
 	wrote := j.latest.wrote()
+	if wrote && isClosed(err) && j.latest.idle < staleAfter {
+		j.suspicion.raise(time.Now())
+	}
 	switch {
 	case !lost || isTimeout(err) && wrote || !j.isRepeatable() || j.request.Context().Err() != nil:
 		return err
@@ -139,7 +145,10 @@ func (j *journey) retry(err error) error {
 	case j.sent == 1 && mayRepeat(j.request):
 		j.deps.unreachable(j.name)
 		j.dropIdle()
-		return j.awaitWord()
+		if j.latest.idle >= staleAfter {
+			return j.awaitWord(replayPauseStale)
+		}
+		return j.awaitWord(replayPause)
 	}
 	return err
 }
@@ -158,15 +167,11 @@ func (j *journey) retryUnsent(err error) error {
 	return e
 }
 
-// awaitWord waits, outside the queue, for word that the backend is away, for as
-// long as a pause lasts.
-func (j *journey) awaitWord() error {
+// awaitWord waits, outside the queue, for word that the backend is away, for so
+// long at most.
+func (j *journey) awaitWord(pause time.Duration) error {
 	began := time.Now()
 	defer func() { j.noteHeld(time.Since(began)) }()
-	pause := replayPause
-	if j.latest.idle >= staleAfter {
-		pause = replayPauseStale
-	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	for {
@@ -182,6 +187,17 @@ func (j *journey) awaitWord() error {
 			return context.Cause(j.request.Context())
 		}
 	}
+}
+
+// avoidDeath keeps a request that must not be sent twice from a backend that has
+// just dropped another one without an answer: it may be dying, and what a dying
+// process is sent is lost. A request that may be repeated takes the risk.
+func (j *journey) avoidDeath() error {
+	left := j.suspicion.left(time.Now())
+	if left <= 0 || mayRepeat(j.request) {
+		return nil
+	}
+	return j.awaitWord(left)
 }
 
 // isRepeatable reports whether the body can be had from its beginning.

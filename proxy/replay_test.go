@@ -203,6 +203,40 @@ func TestReplay_TheSecondTryIsNotSwallowedByTheSameDeath(t *testing.T) {
 	}
 }
 
+// What the kernel takes for a dying process is lost, and a POST can't be repeated.
+func TestReplay_APostIsNotGivenToABackendThatJustDroppedARequest(t *testing.T) {
+	known := newHoldKnown(holdUp)
+	var dying atomic.Bool
+	dying.Store(true)
+	var posts atomic.Int64
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if dying.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		if r.Method == http.MethodPost {
+			posts.Add(1)
+		}
+	}))
+	t.Cleanup(backend.Close)
+	f := newHoldFront(t, backend.URL, known)
+	first := f.start(t, f.request(t, "GET", "/", nil))
+	holdUntil(t, "suspicion", func() bool { return f.handler.upstreams["api"].suspicion.left(time.Now()) > 0 })
+	post := f.start(t, f.request(t, "POST", "/", strings.NewReader("body")))
+	time.AfterFunc(30*time.Millisecond, func() { // the word of the death
+		known.set(Availability{Coming: true, Reason: "it is down"})
+		dying.Store(false)
+		known.set(holdUp)
+	})
+	for name, answer := range map[string]<-chan *holdAnswer{"GET": first, "POST": post} {
+		if a := frontWait(t, answer, "an answer"); a.status() != 200 {
+			t.Errorf("%s: %d %q %v", name, a.status(), a.body, a.err)
+		}
+	}
+	if posts.Load() != 1 {
+		t.Errorf("the POST was carried out %d times", posts.Load())
+	}
+}
+
 func TestReplay_AResponseThatHasBegunIsNotAskedForAgain(t *testing.T) {
 	backend := newReplayBackend(t, func(w http.ResponseWriter) {
 		w.Header().Set("Content-Length", "100")

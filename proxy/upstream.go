@@ -42,9 +42,10 @@ type upstream struct {
 	limited  bool
 	patience time.Duration // for a connection to become free, if they are limited
 
-	gate *gate
-	hold time.Duration // how long a request waits for the backend in all
-	deps Deps
+	gate      *gate
+	suspicion suspicion
+	hold      time.Duration // how long a request waits for the backend in all
+	deps      Deps
 }
 
 func newUpstream(b Backend, timeouts Timeouts, deps Deps) (*upstream, error) {
