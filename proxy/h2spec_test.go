@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// h2spec (github.com/summerwind/h2spec) asks 146 questions about RFC 9113's
+// h2spec (github.com/summerwind/h2spec) asks 145 questions about RFC 9113's
 // grammar and state machine.
 func TestServer_AnswersAllOfH2spec(t *testing.T) {
 	binary, err := exec.LookPath("h2spec")
