@@ -69,8 +69,8 @@ func explainBind(ctx context.Context, err error, instead string) error {
 // can give commands any more, the servers drain, and only then the backends that
 // answer the last requests are stopped, then the certificates and the log; the
 // notices that all this makes are queued and, within seconds, delivered last.
-func (g *generation) serve(ctx context.Context) error {
-	defer g.lock.Close()
+func (g *generation) serve(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, g.lock.Close(), g.errorLog.Close()) }()
 	g.log.Info("serving", "addresses", strings.Join(g.addresses(), " "), "version", version)
 	g.ready()
 	g.notices.changes.Note(health.GatewayStarted, version)
