@@ -76,16 +76,14 @@ func (c Config) Validate(report Report) {
 	switch c.Certificate {
 	case FromFiles:
 		c.Files.validate(report)
-	case FromLocal:
+	case FromLocal, FromACME:
 		if len(c.Files) > 0 {
-			report("files", `is of no use with certificate = "local"`, `write certificate = "files", or leave "files" out`)
+			report("files", fmt.Sprintf("is of no use with certificate = %q", c.Certificate), `write certificate = "files", or leave "files" out`)
 		}
-	case FromACME:
-		report("certificate", `"acme" is not served by this version of gateway`, `write "files" with the files of your CA, or "local" to try it out`)
 	case "":
-		report("certificate", "is missing", `write certificate = "files" and files = "/etc/gateway/ssl", or certificate = "local" to try it out`)
+		report("certificate", "is missing", `write certificate = "files" and files = "/etc/gateway/ssl", or certificate = "acme", or "local" to try it out`)
 	default:
-		report("certificate", fmt.Sprintf("%q is unknown", c.Certificate), `write "files" or "local"`)
+		report("certificate", fmt.Sprintf("%q is unknown", c.Certificate), `write "files", "acme" or "local"`)
 	}
 }
 

@@ -17,11 +17,13 @@ type Site struct {
 	Aliases   []string // further names
 	Default   bool     // answers for unknown names and for clients that send none
 	Endpoints []string // the addresses it is served on, in the spelling of Store.Endpoint
+	Plain     []string // the addresses, of any site, where plain HTTP is served; only ACME asks for them
+	ACME      ACME     // how its certificates are obtained, with certificate = "acme"
 	Config
 }
 
 // Source has the certificates of one origin for one site or several: installed
-// files, the local CA; an ACME engine is another. All methods may be called at
+// files, the local CA, an ACME engine. All methods may be called at
 // the same time.
 type Source interface {
 	// Covers tells whether a certificate for the name is there or is managed. The
@@ -48,10 +50,15 @@ type Status struct {
 	NotAfter  time.Time // the earliest end in the chain
 	Key       string    // "ECDSA P-256", "RSA 2048"
 	SHA256    string    // fingerprint of the leaf, hexadecimal
-	Renew     time.Time // when gateway renews it by itself; zero: it does not
+	Renew     time.Time // when gateway renews it, or tries again, by itself; zero: it does not
 	Problems  []Problem // with this certificate, and with the site's files as a whole
 
-	// Refused is why a replacement is not in use; empty when there is none.
+	// Placeholder tells that no certificate was obtained yet, and that clients refuse
+	// what is shown in its place.
+	Placeholder bool
+
+	// Refused is why a replacement is not in use, or could not be obtained; empty when
+	// there is none.
 	Refused []Problem
-	Since   time.Time // when that replacement was first seen
+	Since   time.Time // when that replacement was first seen, or the last try to obtain one began
 }

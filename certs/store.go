@@ -100,9 +100,11 @@ func (s *Store) load(site Site, now time.Time) (Source, []Problem) {
 			return nil, []Problem{localProblem(s.state, err)}
 		}
 		return source, nil
+	case FromACME:
+		return s.loadACME(site, now)
 	}
 	return nil, []Problem{{Severity: Fatal, Subject: "site", File: site.Name, Cause: fmt.Sprintf("certificate = %q is not served", site.Certificate),
-		Remedy: `write certificate = "files" or certificate = "local"`}}
+		Remedy: `write certificate = "files", "acme" or "local"`}}
 }
 
 func (s *Store) roots() *x509.CertPool {
@@ -141,8 +143,8 @@ func (s *Store) obstacles(site Site, source Source, problems []Problem, now time
 // by what any certificate covers, else the default site's. A client that sends no
 // name gets the default site's, or the one for the address that it came to.
 func (s *Store) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if slices.Equal(hello.SupportedProtos, []string{acmeProtocol}) {
-		return nil, fmt.Errorf("%w: it asks for an ACME challenge, and none is under way", ErrNoCertificate)
+	if isChallenge(hello) {
+		return s.challenge(hello)
 	}
 	endpoint := ""
 	if s.Endpoint != nil && hello.Context() != nil {
@@ -150,10 +152,6 @@ func (s *Store) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	}
 	return s.current.Load().get(endpoint, hello)
 }
-
-// acmeProtocol is asked for by a CA that checks a challenge (RFC 8737 section 3);
-// a certificate of a site must never answer it.
-const acmeProtocol = "acme-tls/1"
 
 // Status tells of all certificates that are served, in the order of the sites.
 func (s *Store) Status() []Status {

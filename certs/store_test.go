@@ -181,13 +181,13 @@ func TestStore_AppliesAllOrNothingAndTellsEveryFault(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := store.Status()
-	empty, acme := pkiSite("empty.example.com", t.TempDir()), Site{Name: "acme.example.com", Config: Config{Certificate: "acme"}}
+	empty, acme := pkiSite("empty.example.com", t.TempDir()), Site{Name: "acme.example.com", Config: Config{Certificate: "other"}}
 	newcomer := pkiSite("new.example.com", pkiInstall(t, ca.issue(t, nil, []string{"new.example.com"})))
 	err := store.Apply(t.Context(), []Site{newcomer, empty, acme, pkiSite("x.example.com", "/nonexistent")})
 	if err == nil {
 		t.Fatal("applied")
 	}
-	for _, part := range []string{"folder " + empty.Files[0] + ": holds no certificate and no key: put the files here", "site acme.example.com: certificate = \"acme\" is not served", "file /nonexistent: does not exist"} {
+	for _, part := range []string{"folder " + empty.Files[0] + ": holds no certificate and no key: put the files here", "site acme.example.com: certificate = \"other\" is not served", "file /nonexistent: does not exist"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q lacks %q", err, part)
 		}

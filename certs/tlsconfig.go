@@ -24,7 +24,15 @@ const (
 // the keys of its first day for ever.
 func (s *Store) TLSConfig() *tls.Config {
 	outer := s.server.Clone()
-	outer.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.server, nil }
+	challenge := s.server.Clone()
+	challenge.NextProtos = []string{acmeProtocol}
+	challenge.SessionTicketsDisabled = true // a session of a client must not resume into it
+	outer.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if isChallenge(hello) {
+			return challenge, nil
+		}
+		return s.server, nil
+	}
 	return outer
 }
 

@@ -66,7 +66,7 @@ func newGeneration(path string, c *config.Config) (*generation, error) {
 		Limits:   c.Limits,
 		Timeouts: c.Timeouts,
 		TLS:      g.store.TLSConfig(),
-		Handler:  g.access.Wrap(g.handler),
+		Handler:  g.access.Wrap(g.store.WrapHTTP(g.handler)),
 		Log:      g.log,
 	})
 	g.control = g.newControl()

@@ -9,6 +9,7 @@ package config
 
 import (
 	"runtime"
+	"slices"
 
 	"gateway/certs"
 	"gateway/health"
@@ -25,6 +26,7 @@ type Config struct {
 	Timeouts       proxy.Timeouts       `toml:"timeouts"`
 	Sites          []Site               `toml:"site"`
 	Backends       []Backend            `toml:"backend"`
+	ACME           certs.ACME           `toml:"acme"`
 	Mail           mail.Config          `toml:"mail"`
 	Webhooks       []mail.WebhookConfig `toml:"webhook"`
 	Admin          Admin                `toml:"admin"`
@@ -56,6 +58,7 @@ func Default() Config {
 		Log:      proxy.DefaultLog(),
 		Limits:   proxy.DefaultLimits(),
 		Timeouts: proxy.DefaultTimeouts(),
+		ACME:     certs.DefaultACME(),
 		Mail:     mail.DefaultConfig(),
 		Admin:    Admin{Socket: defaultSocket(runtime.GOOS)},
 	}
@@ -87,13 +90,32 @@ func (c *Config) Proxy() proxy.Config {
 func (c *Config) Certs() []certs.Site {
 	var sites []certs.Site
 	for _, site := range c.Sites {
-		if addresses := tlsAddresses(site.Listen); len(addresses) > 0 {
-			sites = append(sites, certs.Site{
-				Name: site.Name, Aliases: site.Aliases, Default: site.Default, Endpoints: addresses, Config: site.Config,
-			})
+		addresses := tlsAddresses(site.Listen)
+		if len(addresses) == 0 {
+			continue
 		}
+		one := certs.Site{Name: site.Name, Aliases: site.Aliases, Default: site.Default, Endpoints: addresses, Config: site.Config}
+		if site.Certificate == certs.FromACME {
+			one.Plain, one.ACME = c.plainAddresses(), c.ACME
+		}
+		sites = append(sites, one)
 	}
 	return sites
+}
+
+// plainAddresses are where any site takes plain HTTP that a CA can ask for: all
+// addresses that are for nothing else, and port 80 whatever it is for.
+func (c *Config) plainAddresses() []string {
+	var addresses []string
+	for _, site := range c.Sites {
+		for _, address := range site.Listen {
+			endpoint, err := proxy.ParseEndpoint(address)
+			if err == nil && (endpoint.PlainOnly || endpoint.Port() == 80) && !slices.Contains(addresses, endpoint.Address) {
+				addresses = append(addresses, endpoint.Address)
+			}
+		}
+	}
+	return addresses
 }
 
 // tlsAddresses leaves out the addresses that are plain HTTP only, and writes the

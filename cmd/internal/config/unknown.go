@@ -24,7 +24,6 @@ func (d *decoder) unknown(fields []field, key, path string) {
 func notServed() map[string]string {
 	const version = "this version of gateway "
 	return map[string]string{
-		"acme":  version + "does not obtain certificates yet",
 		"setup": version + "does not prepare the host yet",
 	}
 }

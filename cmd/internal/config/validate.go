@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"gateway/certs"
 	"gateway/health/mail"
 )
 
@@ -17,6 +18,7 @@ func (c *Config) validate(f *findings) {
 			site.Config.Validate(f.below(elementPath("site", i)))
 		}
 	}
+	c.validateACME(f)
 	c.validateSupervision(f)
 	if len(c.Sites) == 0 {
 		f.addUnlessSettled("site", "is missing: there is nothing to serve", "write a [[site]] table with name, listen and backend")
@@ -39,6 +41,16 @@ func (c *Config) validateNotices(f *findings) {
 	mail.ValidateWebhooks(c.Webhooks, write("webhook"))
 	for i, webhook := range c.Webhooks {
 		webhook.CheckFiles(f.below(elementPath("webhook", i)))
+	}
+}
+
+// validateACME checks how certificates are obtained, and for which names.
+func (c *Config) validateACME(f *findings) {
+	c.ACME.Validate(f.below("acme"))
+	for i, site := range c.Sites {
+		if site.Certificate == certs.FromACME && len(tlsAddresses(site.Listen)) > 0 {
+			c.ACME.ValidateNames(append([]string{site.Name}, site.Aliases...), f.below(elementPath("site", i)))
+		}
 	}
 }
 

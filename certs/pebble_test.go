@@ -1,0 +1,273 @@
+package certs
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// pebbleModule is Let's Encrypt's CA for tests. It is built apart from our own
+// module, which it would fill with its dependencies.
+const pebbleModule = "github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1"
+
+// pebbleBinary builds it once for all tests of the package.
+var pebbleBinary = sync.OnceValues(func() (string, error) {
+	if path, err := exec.LookPath("pebble"); err == nil {
+		return path, nil
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	folder := filepath.Join(cache, "gateway-test")
+	install := exec.Command("go", "install", pebbleModule)
+	install.Dir = os.TempDir() // outside of our module
+	install.Env = append(os.Environ(), "GOBIN="+folder, "GOFLAGS=")
+	if out, err := install.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return filepath.Join(folder, "pebble"), nil
+})
+
+// pebbleOptions is how a CA of a test differs from a friendly one.
+type pebbleOptions struct {
+	validity    int // seconds; 0: 90 days
+	nonceReject int // percent of good nonces that are refused
+	eabKID      string
+	eabKey      string // base64url
+	blocked     []string
+}
+
+// pebble is a running CA.
+type pebble struct {
+	directory, caFile string
+	tlsPort, httpPort int // where it checks challenges
+	management        string
+	client            *http.Client
+	process           *exec.Cmd
+	log               *pebbleLog
+}
+
+// pebbleLog keeps what the CA prints.
+type pebbleLog struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *pebbleLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func pebbleStart(t testing.TB, o pebbleOptions) *pebble {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a CA; left out with -short")
+	}
+	binary, err := pebbleBinary()
+	if err != nil {
+		t.Skipf("Pebble, the CA of this test, could not be built with go install %s: %v", pebbleModule, err)
+	}
+	p := &pebble{tlsPort: pebblePort(t), httpPort: pebblePort(t), log: &pebbleLog{}}
+	folder := t.TempDir()
+	ca := pkiRoot(t, "Directory CA")
+	leaf := ca.issue(t, nil, []string{"localhost", "127.0.0.1"})
+	pkiWrite(t, folder, map[string]string{"ca.pem": pkiPEM(ca.cert), "leaf.pem": pkiPEM(leaf.cert), "leaf.key": pkiKeyPEM(t, leaf.key)})
+	p.caFile = filepath.Join(folder, "ca.pem")
+	acmePort := pebblePort(t)
+	management := pebblePort(t)
+	p.directory, p.management = fmt.Sprintf("https://localhost:%d/dir", acmePort), fmt.Sprintf("https://127.0.0.1:%d", management)
+	p.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pkiPool(ca)}, DisableKeepAlives: true}}
+	p.process = exec.Command(binary, "-config", p.configure(t, folder, o, acmePort, management), "-dnsserver", pebbleDNS(t))
+	p.process.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=0", fmt.Sprintf("PEBBLE_WFE_NONCEREJECT=%d", o.nonceReject))
+	p.start(t)
+	return p
+}
+
+func (p *pebble) configure(t testing.TB, folder string, o pebbleOptions, acmePort, management int) string {
+	t.Helper()
+	if o.validity == 0 {
+		o.validity = 90 * 24 * 3600
+	}
+	settings := map[string]any{
+		"listenAddress": fmt.Sprintf("127.0.0.1:%d", acmePort), "managementListenAddress": fmt.Sprintf("127.0.0.1:%d", management),
+		"certificate": filepath.Join(folder, "leaf.pem"), "privateKey": filepath.Join(folder, "leaf.key"),
+		"httpPort": p.httpPort, "tlsPort": p.tlsPort, "domainBlocklist": append([]string{"never.invalid"}, o.blocked...),
+		"retryAfter": map[string]int{"authz": 1, "order": 1}, "keyAlgorithm": "ecdsa",
+		"profiles": map[string]any{"default": map[string]any{"description": "the only one", "validityPeriod": o.validity}},
+	}
+	if o.eabKID != "" {
+		settings["externalAccountBindingRequired"] = true
+		settings["externalAccountMACKeys"] = map[string]string{o.eabKID: o.eabKey}
+	}
+	text, err := json.Marshal(map[string]any{"pebble": settings})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkiWrite(t, folder, map[string]string{"pebble.json": string(text)})
+	return filepath.Join(folder, "pebble.json")
+}
+
+func (p *pebble) start(t testing.TB) {
+	t.Helper()
+	p.process.Stdout, p.process.Stderr = p.log, p.log
+	if err := p.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.stop()
+		if t.Failed() {
+			t.Logf("the CA printed:\n%s", p.log.text.String())
+		}
+	})
+	pkiEventually(t, "the CA answers", func() bool {
+		answer, err := p.client.Get(p.directory)
+		if err == nil {
+			answer.Body.Close()
+		}
+		return err == nil
+	})
+}
+
+// stop ends the CA; it may be called twice.
+func (p *pebble) stop() {
+	_ = p.process.Process.Kill()
+	_ = p.process.Wait()
+}
+
+// roots are those of the certificates that the CA issues.
+func (p *pebble) roots(t testing.TB) *x509.CertPool {
+	t.Helper()
+	answer, err := p.client.Get(p.management + "/roots/0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	pool := x509.NewCertPool()
+	if err != nil || !pool.AppendCertsFromPEM(text) {
+		t.Fatalf("no root: %v %s", err, text)
+	}
+	return pool
+}
+
+func (p *pebble) acme(engine string) ACME {
+	a := DefaultACME()
+	a.Engine, a.Directory, a.CAFile, a.Email = engine, p.directory, p.caFile, "admin@example.com"
+	return a
+}
+
+func pebblePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// pebbleDNS says of every name that it is at 127.0.0.1. Pebble asks by TCP.
+func pebbleDNS(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	served.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			served.Go(func() { pebbleAnswer(conn) })
+		}
+	})
+	t.Cleanup(func() { l.Close(); served.Wait() })
+	return l.Addr().String()
+}
+
+// pebbleAnswer answers one question; messages have their length in front (RFC 1035
+// section 4.2.2).
+func pebbleAnswer(conn net.Conn) {
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	var length [2]byte
+	if _, err := io.ReadFull(conn, length[:]); err != nil {
+		return
+	}
+	question := make([]byte, binary.BigEndian.Uint16(length[:]))
+	if _, err := io.ReadFull(conn, question); err != nil {
+		return
+	}
+	reply := pebbleReply(question)
+	_, _ = conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(reply))), reply...))
+}
+
+func pebbleReply(question []byte) []byte {
+	var m dnsmessage.Message
+	if m.Unpack(question) != nil || len(m.Questions) != 1 {
+		return nil
+	}
+	m.Response, m.Additionals = true, nil
+	if q := m.Questions[0]; q.Type == dnsmessage.TypeA {
+		m.Answers = []dnsmessage.Resource{{
+			Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1},
+			Body:   &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}},
+		}}
+	}
+	reply, err := m.Pack()
+	if err != nil {
+		return nil
+	}
+	return reply
+}
+
+// pebbleSite is a site whose certificate comes from the CA.
+func (p *pebble) site(name string, a ACME) Site {
+	return Site{Name: name, Config: Config{Certificate: FromACME}, ACME: a,
+		Endpoints: []string{fmt.Sprintf("127.0.0.1:%d", p.tlsPort)}, Plain: []string{fmt.Sprintf("127.0.0.1:%d", p.httpPort)}}
+}
+
+// pebbleFront serves a store where the CA looks: TLS and plain HTTP.
+func (p *pebble) front(t testing.TB, store *Store, tlsToo bool) (address string) {
+	t.Helper()
+	backend := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "from the backend") })
+	serve := func(port int, config *tls.Config) string {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if config != nil {
+			l = tls.NewListener(l, config)
+		}
+		server := &http.Server{Handler: store.WrapHTTP(backend), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}
+		var running sync.WaitGroup
+		running.Go(func() { _ = server.Serve(l) })
+		t.Cleanup(func() { server.Close(); running.Wait() })
+		return l.Addr().String()
+	}
+	serve(p.httpPort, nil)
+	port := p.tlsPort
+	if !tlsToo {
+		port = 0 // where the CA does not look
+	}
+	return serve(port, store.TLSConfig())
+}

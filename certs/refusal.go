@@ -1,0 +1,129 @@
+package certs
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// refusal is what a CA said when it did not give a certificate: a problem
+// document (RFC 8555 section 6.7).
+type refusal struct {
+	kind       string // last part of its type, such as "rateLimited"
+	detail     string // the CA's own words
+	retryAfter time.Time
+	err        error
+}
+
+func (r *refusal) Error() string { return r.kind + ": " + r.detail }
+func (r *refusal) Unwrap() error { return r.err }
+
+const refusalNamespace = "urn:ietf:params:acme:error:"
+
+// newRefusal makes one from the fields of a problem document.
+func newRefusal(kind, detail string, err error) *refusal {
+	return &refusal{kind: strings.TrimPrefix(kind, refusalNamespace), detail: detail, retryAfter: namedTime(detail), err: err}
+}
+
+// retryTime is how Let's Encrypt writes in its details when a limit ends; not all
+// clients show its Retry-After.
+var retryTime = regexp.MustCompile(`(?i)retry after (\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)`)
+
+func namedTime(detail string) time.Time {
+	found := retryTime.FindStringSubmatch(detail)
+	if found == nil {
+		return time.Time{}
+	}
+	at, err := time.Parse(time.DateTime, strings.Replace(found[1], "T", " ", 1))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+// failure words for an admin why there is no new certificate for a name.
+func (a ACME) failure(name string, err error) Problem {
+	var refused *refusal
+	cause, remedy := err.Error(), "see the error log; it is tried again by itself"
+	switch {
+	case errors.As(err, &refused):
+		cause, remedy = a.refused(name, refused)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EROFS):
+		cause, remedy = "the state folder cannot be written: "+err.Error(), "make room on that disk, or let gateway write there: see df -h and ls -ld"
+	case a.unreachable(err) != "":
+		cause = fmt.Sprintf("the CA %s cannot be asked: %s", a.host(), a.unreachable(err))
+		remedy = "see whether this machine reaches it: curl -v " + a.directory()
+	}
+	var unknown x509.UnknownAuthorityError
+	if errors.As(err, &unknown) {
+		remedy = "write the root certificate of that CA as ca_file in [acme]"
+	}
+	return Problem{Severity: Warning, Subject: "certificate for", File: name, Cause: withoutLinks(cause), Remedy: remedy}
+}
+
+// unreachable is why a connection to the CA failed; "" if it did not.
+func (a ACME) unreachable(err error) string {
+	var broken *url.Error
+	var network net.Error
+	switch {
+	case errors.As(err, &broken):
+		return broken.Err.Error()
+	case errors.Is(err, context.DeadlineExceeded):
+		return "it did not answer in time"
+	case errors.As(err, &network):
+		return network.Error()
+	}
+	return ""
+}
+
+// refused words what the CA said, and what an admin can do about it.
+func (a ACME) refused(name string, r *refusal) (cause, remedy string) {
+	said := ": the CA " + a.host() + " says: " + r.detail
+	switch r.kind {
+	case "connection", "tls":
+		return "the CA could not check the name from outside" + said,
+			"let port 443 or 80 of " + name + " lead here from the internet: see the DNS, the firewall, the provider's security group, and in mainland China the ICP filing"
+	case "dns":
+		return "the name leads nowhere" + said, "enter this machine's address for " + name + " as A (or AAAA) record in the DNS"
+	case "unauthorized", "incorrectResponse":
+		return "another server answered for the name" + said, "make the A and AAAA records of " + name + " lead to this machine, and nothing in between end TLS"
+	case "caa":
+		return "the DNS forbids this CA" + said, "add the CA to the CAA records of " + name + ", or remove them"
+	case "rateLimited":
+		return "too many certificates or failures lately" + said, "wait; gateway does so by itself"
+	case "rejectedIdentifier", "unsupportedIdentifier":
+		return "the CA gives no certificate for this name" + said, `take the name out of the site, or write certificate = "files" with a certificate from elsewhere`
+	}
+	return a.refusedAccount(r, said)
+}
+
+// refusedAccount words what has to do with the account or the CA itself.
+func (a ACME) refusedAccount(r *refusal, said string) (cause, remedy string) {
+	switch r.kind {
+	case "externalAccountRequired":
+		return "the CA wants to know the customer" + said, "write eab_kid and eab_key_file into [acme], with what the CA gave you"
+	case "accountDoesNotExist":
+		return "the CA does not know the account any more" + said, "nothing; a new account is made at the next try"
+	case "invalidContact", "unsupportedContact":
+		return "the CA does not accept the mail address" + said, "write another email into [acme]"
+	case "userActionRequired":
+		return "the CA wants its new terms to be agreed to" + said, "open the page that it names"
+	case "serverInternal":
+		return "the CA has a fault" + said, "wait; it is tried again by itself"
+	case "malformed":
+		return "the CA did not take the request" + said, "see eab_kid, eab_key_file and profile in [acme]"
+	}
+	return "the CA refused with " + r.kind + said, "look the message up in the documentation of the CA"
+}
+
+// link is an address of one order, which differs at every try.
+var link = regexp.MustCompile(`\(?https://\S+/(acme|order|authz|chall|my-order|authZ|chalZ)\S*`)
+
+func withoutLinks(text string) string { return strings.TrimSpace(link.ReplaceAllString(text, "")) }

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// acmeModule is Let's Encrypt's CA for tests, built apart from our own module,
+// which it would fill with its dependencies.
+const acmeModule = "github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1"
+
+// acmeCA is a running CA that checks names at 127.0.0.1.
+type acmeCA struct {
+	directory, caFile, management string
+	tlsPort, httpPort             int
+	client                        *http.Client
+}
+
+func acmeBinary(t *testing.T) string {
+	t.Helper()
+	if path, err := exec.LookPath("pebble"); err == nil {
+		return path
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Skip(err)
+	}
+	install := exec.Command("go", "install", acmeModule)
+	install.Dir = os.TempDir()
+	install.Env = append(os.Environ(), "GOBIN="+filepath.Join(cache, "gateway-test"), "GOFLAGS=")
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Skipf("Pebble, the CA of this test, could not be built with go install %s: %v: %s", acmeModule, err, out)
+	}
+	return filepath.Join(cache, "gateway-test", "pebble")
+}
+
+// startACME starts a CA whose certificates live for so many seconds.
+func startACME(t *testing.T, validity int) *acmeCA {
+	t.Helper()
+	binary, own, dir := acmeBinary(t), newAuthority(t), t.TempDir()
+	own.installIn(t, dir, "localhost")
+	acmePort, management := freePort(t), freePort(t)
+	ca := &acmeCA{tlsPort: freePort(t), httpPort: freePort(t), caFile: filepath.Join(dir, "1_root_bundle.crt"),
+		directory: fmt.Sprintf("https://localhost:%d/dir", acmePort), management: fmt.Sprintf("https://127.0.0.1:%d", management)}
+	ca.client = own.client(t, false)
+	settings, err := json.Marshal(map[string]any{"pebble": map[string]any{
+		"listenAddress": fmt.Sprintf("127.0.0.1:%d", acmePort), "managementListenAddress": fmt.Sprintf("127.0.0.1:%d", management),
+		"certificate": writeFile(t, dir, "leaf.pem", readAll(t, filepath.Join(dir, "2_localhost.crt"))+readAll(t, ca.caFile)), "privateKey": filepath.Join(dir, "3_localhost.key"),
+		"httpPort": ca.httpPort, "tlsPort": ca.tlsPort, "keyAlgorithm": "ecdsa", "retryAfter": map[string]int{"authz": 1, "order": 1},
+		"profiles": map[string]any{"default": map[string]any{"description": "the only one", "validityPeriod": validity}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
+	t.Setenv("PEBBLE_AUTHZREUSE", "0")
+	startProcess(t, binary, "-config", writeFile(t, dir, "pebble.json", string(settings)), "-dnsserver", serveNames(t)).waitFor("ACME directory available")
+	return ca
+}
+
+func readAll(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// roots are those of the certificates that the CA issues.
+func (ca *acmeCA) roots(t *testing.T) *x509.CertPool {
+	t.Helper()
+	answer, err := ca.client.Get(ca.management + "/roots/0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	pool := x509.NewCertPool()
+	if err != nil || !pool.AppendCertsFromPEM(text) {
+		t.Fatalf("no root: %v %s", err, text)
+	}
+	return pool
+}
+
+// serveNames is a DNS server (over TCP) that says 127.0.0.1 of every name.
+func serveNames(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			answerName(conn)
+		}
+	}()
+	return l.Addr().String()
+}
+
+func answerName(conn net.Conn) {
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	var length [2]byte
+	if _, err := io.ReadFull(conn, length[:]); err != nil {
+		return
+	}
+	question := make([]byte, binary.BigEndian.Uint16(length[:]))
+	var m dnsmessage.Message
+	if _, err := io.ReadFull(conn, question); err != nil || m.Unpack(question) != nil {
+		return
+	}
+	m.Response, m.Additionals = true, nil
+	if q := m.Questions[0]; q.Type == dnsmessage.TypeA {
+		m.Answers = []dnsmessage.Resource{{
+			Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1},
+			Body:   &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}},
+		}}
+	}
+	reply, err := m.Pack()
+	if err != nil {
+		return
+	}
+	_, _ = conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(reply))), reply...))
+}
+
+// acmeSite is a configuration whose one site gets its certificate from the CA.
+func (ca *acmeCA) acmeSite(t *testing.T, state, engine, backend string) string {
+	return fmt.Sprintf(`
+state = %q
+admin.socket = %q
+log.access = ""
+[acme]
+engine = %q
+directory = %q
+ca_file = %q
+[[site]]
+name = "api.example.com"
+listen = ["127.0.0.1:%d", "http://127.0.0.1:%d"]
+certificate = "acme"
+backend = "api"
+[[backend]]
+name = "api"
+url = %q
+`, state, filepath.Join(t.TempDir(), "s"), engine, ca.directory, ca.caFile, ca.tlsPort, ca.httpPort, backend)
+}
+
+func TestACME_TheProgramObtainsAndRenewsUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a CA and waits for renewals; left out with -short")
+	}
+	const renewals = 2 // each takes 8 s
+	for _, engine := range []string{"certmagic", "autocert"} {
+		t.Run(engine, func(t *testing.T) {
+			ca := startACME(t, 12)
+			backend := startBackend(t)
+			state := t.TempDir()
+			text := ca.acmeSite(t, state, engine, backend)
+			gateway := startGateway(t, racyGateway(t), text)
+			gateway.waitFor("certificate obtained")
+			visitor := &visitor{port: ca.tlsPort, roots: ca.roots(t)}
+			stop := visitor.visit(100)
+			for range renewals {
+				gateway.waitFor("certificate obtained")
+			}
+			stop()
+			t.Logf("%d requests, each with its own handshake, %d certificates", visitor.good.Load(), len(visitor.seen))
+			if visitor.failed.Load() > 0 || visitor.good.Load() == 0 {
+				t.Errorf("failed: %d of %d, the last by %v", visitor.failed.Load(), visitor.good.Load()+visitor.failed.Load(), visitor.last.Load())
+			}
+			if len(visitor.seen) < renewals {
+				t.Errorf("only %d certificates were seen", len(visitor.seen))
+			}
+			gateway.signal(syscall.SIGTERM)
+			if code := gateway.exitCode(); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+		})
+	}
+}
+
+func startBackend(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "from the backend") })}
+	go server.Serve(l)
+	t.Cleanup(func() { server.Close() })
+	return "http://" + l.Addr().String()
+}
+
+// visitor makes requests, each over a connection of its own, and verifies what it
+// is shown.
+type visitor struct {
+	port         int
+	roots        *x509.CertPool
+	good, failed atomic.Int64
+	last         atomic.Value
+	seen         map[string]bool
+}
+
+// visit makes so many requests a second until stop is called.
+func (v *visitor) visit(rate int) (stop func()) {
+	v.seen = map[string]bool{}
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		ticker := time.NewTicker(time.Second / time.Duration(rate))
+		defer ticker.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ticker.C:
+				v.once()
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
+}
+
+func (v *visitor) once() {
+	transport := &http.Transport{DialContext: dialLoopback, DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: v.roots}}
+	client := http.Client{Transport: transport, Timeout: patience}
+	answer, err := client.Get(fmt.Sprintf("https://api.example.com:%d/", v.port))
+	if err == nil {
+		v.seen[answer.TLS.PeerCertificates[0].SerialNumber.String()] = true
+		var body []byte
+		body, err = io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if err == nil && string(body) != "from the backend" {
+			err = fmt.Errorf("answered %d %q", answer.StatusCode, body)
+		}
+	}
+	if err != nil {
+		v.last.Store(err)
+		v.failed.Add(1)
+		return
+	}
+	v.good.Add(1)
+}
