@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -20,6 +21,7 @@ type localSource struct {
 	log      *slog.Logger
 	served   atomic.Pointer[pair]
 	failure  atomic.Pointer[Problem] // of the last renewal; nil: it went well
+	making   sync.Mutex              // held while a leaf is made
 }
 
 // newLocalSource opens the leaf of a site, and makes it, and the CA, where they
@@ -39,13 +41,18 @@ func localProblem(state string, err error) Problem {
 
 // refresh loads the leaf, and makes a new one when it is due, covers too little or
 // was signed by another CA.
-func (l *localSource) refresh(now time.Time) error {
+func (l *localSource) refresh(now time.Time) error { return l.obtain(now, false) }
+
+// obtain does the same; anew makes a new one whatever the old one is worth.
+func (l *localSource) obtain(now time.Time, anew bool) error {
+	l.making.Lock()
+	defer l.making.Unlock()
 	ca, err := openAuthority(l.state, now)
 	if err != nil {
 		return err
 	}
 	leaf, err := readPair(l.file())
-	if err != nil || !l.keeps(leaf, ca, now) {
+	if err != nil || anew || !l.keeps(leaf, ca, now) {
 		if leaf, err = l.make(ca, now); err != nil {
 			return err
 		}
@@ -115,13 +122,16 @@ func (l *localSource) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			l.renew(time.Now())
+			l.tend(time.Now())
 		}
 	}
 }
 
-// renew makes a new leaf when it is due, and keeps the old one when that fails.
-func (l *localSource) renew(now time.Time) {
+// renew makes a new leaf now.
+func (l *localSource) renew(context.Context, string) error { return l.obtain(time.Now(), true) }
+
+// tend makes a new leaf when it is due, and keeps the old one when that fails.
+func (l *localSource) tend(now time.Time) {
 	if now.Before(renewal(l.served.Load())) {
 		return
 	}

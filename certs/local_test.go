@@ -117,7 +117,7 @@ func TestLocal_RenewsWhileItRunsAndKeepsTheOldOneWhenItCannot(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := source.served.Load()
-	source.renew(renewal(first).Add(-time.Second))
+	source.tend(renewal(first).Add(-time.Second))
 	if source.served.Load() != first {
 		t.Error("renewed too early")
 	}
@@ -129,8 +129,8 @@ func TestLocal_RenewsWhileItRunsAndKeepsTheOldOneWhenItCannot(t *testing.T) {
 		t.Fatal(err)
 	}
 	due := renewal(first).Add(time.Second)
-	source.renew(due)
-	source.renew(due.Add(time.Minute))
+	source.tend(due)
+	source.tend(due.Add(time.Minute))
 	if status := source.Status(due)[0]; source.served.Load() != first || len(status.Refused) != 1 || !strings.Contains(status.Refused[0].Error(), authorityFile(state)) {
 		t.Errorf("%+v", status)
 	}
@@ -143,7 +143,7 @@ func TestLocal_RenewsWhileItRunsAndKeepsTheOldOneWhenItCannot(t *testing.T) {
 	if err := os.Rename(hidden, authorityFile(state)); err != nil {
 		t.Fatal(err)
 	}
-	source.renew(due)
+	source.tend(due)
 	if status := source.Status(due)[0]; source.served.Load() == first || len(status.Refused) != 0 {
 		t.Errorf("%+v", status)
 	}

@@ -15,6 +15,8 @@ import (
 const (
 	callStatus         = "status"
 	callHistory        = "history"
+	callCerts          = "certs"
+	callCertsRenew     = "certs/renew"
 	callBackendStatus  = "backend/status"
 	callBackendStart   = "backend/start"
 	callBackendStop    = "backend/stop"
@@ -46,10 +48,11 @@ type statusReport struct {
 
 // certificateLine is what status tells of one certificate.
 type certificateLine struct {
-	Names    []string  `json:"names"`
-	Origin   string    `json:"origin"`
-	NotAfter time.Time `json:"not_after"`
-	Problems []string  `json:"problems,omitempty"`
+	Names       []string  `json:"names"`
+	Origin      string    `json:"origin"`
+	Placeholder bool      `json:"placeholder,omitempty"` // none was obtained yet
+	NotAfter    time.Time `json:"not_after"`
+	Problems    []string  `json:"problems,omitempty"`
 }
 
 // newControl is the server that answers `gateway status` and the like.
@@ -59,6 +62,8 @@ func (g *generation) newControl() *control.Server {
 	control.Handle(s, callHistory, func(_ context.Context, limit int) ([]health.Incident, error) {
 		return g.backends.ledger.History(limit), nil
 	})
+	control.Handle(s, callCerts, g.certificates)
+	control.Handle(s, callCertsRenew, g.renewCertificate)
 	control.Handle(s, callBackendStatus, func(_ context.Context, r backendRequest) ([]health.Status, error) {
 		names, err := g.backends.named(r.Name)
 		return g.backends.statuses(names), err

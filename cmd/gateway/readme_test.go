@@ -225,7 +225,7 @@ func TestReadme_NamesEveryCommandWithItsFlags(t *testing.T) {
 	told := map[string][]string{}
 	for _, row := range readmeRows(readmeSection(t, "### The commands")) {
 		name, _, _ := strings.Cut(strings.Trim(row.cell("command"), "`"), " [")
-		told[strings.TrimSuffix(strings.TrimSuffix(name, " SHELL"), " ID")] = readmeSpans(row.cell("flags"))
+		told[strings.TrimRight(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ ")] = readmeSpans(row.cell("flags"))
 	}
 	real := map[string][]string{}
 	root := newRoot()

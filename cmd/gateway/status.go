@@ -66,7 +66,11 @@ func printReport(w io.Writer, r statusReport) error {
 	fmt.Fprintf(&b, "file      %s\n", r.Config)
 	fmt.Fprintf(&b, "serving   %s\n", strings.Join(r.Addresses, " "))
 	for _, c := range r.Certificates {
-		fmt.Fprintf(&b, "\ncertificate %s (%s), valid until %s\n", strings.Join(c.Names, " "), c.Origin, c.NotAfter.Local().Format(clock))
+		until := "valid until " + c.NotAfter.Local().Format(clock)
+		if c.Placeholder {
+			until = "none yet, a placeholder is shown"
+		}
+		fmt.Fprintf(&b, "\ncertificate %s (%s), %s\n", strings.Join(c.Names, " "), c.Origin, until)
 		for _, problem := range c.Problems {
 			fmt.Fprintf(&b, "  %s\n", problem)
 		}
@@ -194,7 +198,7 @@ func printIncidents(w io.Writer, incidents []health.Incident, now time.Time) err
 }
 
 func newCertificateLine(s certs.Status) certificateLine {
-	line := certificateLine{Names: s.Names, Origin: s.Origin, NotAfter: s.NotAfter}
+	line := certificateLine{Names: s.Names, Origin: s.Origin, Placeholder: s.Placeholder, NotAfter: s.NotAfter}
 	for _, problem := range append(s.Problems, s.Refused...) {
 		line.Problems = append(line.Problems, problem.Error())
 	}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// certsConfig is a site with a certificate of the local CA and one with files.
+func certsConfig(t *testing.T) (path string) {
+	t.Helper()
+	port, dir := freePort(t), t.TempDir()
+	return writeFile(t, dir, "config.toml", fmt.Sprintf(`
+state = %q
+admin.socket = %q
+[[site]]
+name = "local.example.com"
+listen = ["127.0.0.1:%d"]
+certificate = "local"
+backend = "api"
+[[site]]
+name = "files.example.com"
+listen = ["127.0.0.1:%d"]
+certificate = "files"
+files = %q
+backend = "api"
+[[backend]]
+name = "api"
+url = "http://127.0.0.1:1"
+`, t.TempDir(), filepath.Join(dir, "s"), port, port, newAuthority(t).install(t, "files.example.com")))
+}
+
+// gatewayCommand runs one command of the program in this process.
+func gatewayCommand(args ...string) (code int, stdout, stderr string) {
+	var out, told bytes.Buffer
+	code = run(args, &out, &told)
+	return code, out.String(), told.String()
+}
+
+func TestCerts_TellsAndRenewsWhatTheRunningGatewayServes(t *testing.T) {
+	path := certsConfig(t)
+	gateway := startProcess(t, builtGateway(t), "run", "-c", path)
+	gateway.waitFor("serving")
+
+	code, list, told := gatewayCommand("certs", "list", "-c", path)
+	if code != exitDone || !strings.Contains(list, "local.example.com") || !strings.Contains(list, "files.example.com") || !strings.Contains(list, "DAYS LEFT") {
+		t.Errorf("list: %d %s%s", code, list, told)
+	}
+	before := certsShown(t, path, "local.example.com")
+	if len(before.Files) == 0 || before.Origin != "local" || before.Renew.IsZero() {
+		t.Errorf("%+v", before)
+	}
+	if code, text, told := gatewayCommand("certs", "renew", "local.example.com", "-c", path); code != exitDone || !strings.Contains(text, "SHA-256") {
+		t.Errorf("renew: %d %s%s", code, text, told)
+	}
+	if after := certsShown(t, path, "local.example.com"); after.SHA256 == before.SHA256 {
+		t.Error("renew changed nothing")
+	}
+	for _, row := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"certs", "renew", "files.example.com"}, exitFailed, "is an installed file: put the new files into"},
+		{[]string{"certs", "renew", "other.example.com"}, exitFailed, "gateway certs list"},
+		{[]string{"certs", "show", "other.example.com"}, exitFailed, "gateway certs list"},
+		{[]string{"certs", "renew"}, exitUsage, "needs a name"},
+		{[]string{"certs", "show", "a", "b"}, exitUsage, "takes one name"},
+	} {
+		if code, _, told := gatewayCommand(append(row.args, "-c", path)...); code != row.code || !strings.Contains(told, row.want) {
+			t.Errorf("%q: %d %s", row.args, code, told)
+		}
+	}
+}
+
+// certsShown is what `gateway certs show NAME --json` tells.
+func certsShown(t *testing.T, path, name string) certificateReport {
+	t.Helper()
+	code, text, told := gatewayCommand("certs", "show", name, "--json", "-c", path)
+	var reports []certificateReport
+	if err := json.Unmarshal([]byte(text), &reports); code != exitDone || err != nil || len(reports) != 1 {
+		t.Fatalf("show: %d %v %s%s", code, err, text, told)
+	}
+	return reports[0]
+}
+
+func TestACME_OpenSSLAcceptsWhatIsObtained(t *testing.T) {
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Skip("openssl is not installed")
+	}
+	ca := startACME(t, 3600)
+	path := writeFile(t, t.TempDir(), "config.toml", ca.acmeSite(t, t.TempDir(), "certmagic", startBackend(t)))
+	gateway := startProcess(t, builtGateway(t), "run", "-c", path)
+	gateway.waitFor("certificate obtained")
+	root := writeFile(t, t.TempDir(), "root.pem", ca.rootText(t))
+	before := certsShown(t, path, "api.example.com")
+	if code, text, told := gatewayCommand("certs", "renew", "api.example.com", "-c", path); code != exitDone {
+		t.Errorf("renew: %d %s%s", code, text, told)
+	}
+	if after := certsShown(t, path, "api.example.com"); after.SHA256 == before.SHA256 || after.Placeholder {
+		t.Errorf("%+v", after)
+	}
+	for _, version := range []string{"-tls1_2", "-tls1_3"} {
+		client := exec.Command(openssl, "s_client", version, "-connect", fmt.Sprintf("127.0.0.1:%d", ca.tlsPort), "-servername", "api.example.com",
+			"-verify_hostname", "api.example.com", "-CAfile", root, "-verify_return_error", "-brief")
+		if out, err := client.CombinedOutput(); err != nil || !strings.Contains(string(out), "Verification: OK") {
+			t.Errorf("%s: %v\n%s", version, err, out)
+		}
+	}
+	challenge := exec.Command(openssl, "s_client", "-connect", fmt.Sprintf("127.0.0.1:%d", ca.tlsPort), "-servername", "api.example.com", "-alpn", "acme-tls/1")
+	if out, err := challenge.CombinedOutput(); err == nil {
+		t.Errorf("a challenge that nobody ordered is answered:\n%s", out)
+	}
+}
