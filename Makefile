@@ -2,7 +2,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 PACKAGES   ?= ./...
 
-.PHONY: run build test tools format vet lint unit bench fuzz clean
+.PHONY: run build test tools format vet lint unit bench soak fuzz clean
 
 run: build ## build, and serve the demo: no root, no file, no network
 	bin/gateway demo
@@ -31,6 +31,9 @@ unit:
 
 bench: ## the hot functions, with allocations
 	go test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+soak: ## what takes minutes: kill -9 of gateway 50 times while 200 backends die
+	GATEWAY_SOAK=1 go test -run Soak -v -timeout 60m ./cmd/gateway
 
 fuzz: ## every fuzz target for 30 seconds
 	@.ci/fuzz 30s

@@ -334,38 +334,42 @@ func (h *herd) recorded(name string) bool {
 	return bytes.Contains(text, []byte(fmt.Sprintf("%q: %q", "backend", name)))
 }
 
-func TestMail_KillingGatewayLosesNoIncident(t *testing.T) {
+func TestMail_KillingGatewayLosesNoIncident(t *testing.T) { losesNoIncident(t, 10, 1) }
+
+// TestSoak_KillingGatewayLosesNoneOfManyIncidents is the same with 50 kills and
+// 200 incidents: see `make soak`.
+func TestSoak_KillingGatewayLosesNoneOfManyIncidents(t *testing.T) {
+	if os.Getenv("GATEWAY_SOAK") == "" {
+		t.Skip("takes minutes and 200 processes: make soak")
+	}
+	losesNoIncident(t, 50, 4)
+}
+
+// losesNoIncident kills gateway so many times, each time just after so many
+// backends have died, and counts the mails that come.
+func losesNoIncident(t *testing.T, kills, deaths int) {
+	t.Helper()
 	box := newMailbox(t)
-	h := newHerd(t, 10, mailTable(box.addr))
-	for i := range h.backends {
-		name := fmt.Sprintf("b%d", i)
-		if err := syscall.Kill(h.up(name), syscall.SIGKILL); err != nil {
-			t.Fatal(err)
+	h := newHerd(t, kills*deaths, mailTable(box.addr))
+	for kill := range kills {
+		for i := range deaths {
+			name := fmt.Sprintf("b%d", kill*deaths+i)
+			if err := syscall.Kill(h.up(name), syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the record of "+name, func() bool { return h.recorded(name) })
 		}
-		eventually(t, "the record of "+name, func() bool { return h.recorded(name) })
 		time.Sleep(rand.N(20 * time.Millisecond)) // any moment: queueing, noting, delivering
 		h.gateway.signal(syscall.SIGKILL)
 		h.gateway.exitCode()
 		h.gateway = startProcess(t, builtGateway(t), "run", "-c", h.config)
 		h.gateway.waitFor("serving")
 	}
-	missing := func() (list []string) {
-		told := box.mails(t)
-		for i := range h.backends {
-			for _, word := range []string{" is DOWN", " is UP again"} {
-				subject := fmt.Sprintf("www1.example.com: b%d%s", i, word)
-				if !slices.ContainsFunc(told, func(m received) bool { return strings.HasPrefix(m.subject, subject) }) {
-					list = append(list, subject)
-				}
-			}
-		}
-		return list
-	}
-	eventually(t, "all mails", func() bool { return len(missing()) == 0 })
+	eventually(t, "all mails", func() bool { return len(missingMails(box.mails(t), h.backends)) == 0 })
 	subjects := map[string]string{}
 	mails := box.mails(t)
 	for _, m := range mails {
-		word := regexp.MustCompile(`b\d is (DOWN|UP)`).FindString(m.subject)
+		word := regexp.MustCompile(`b\d+ is (DOWN|UP)`).FindString(m.subject)
 		for id, other := range subjects {
 			if id != m.id && other == word {
 				t.Errorf("%q came under two Message-IDs, %s and %s", word, id, m.id)
@@ -373,7 +377,20 @@ func TestMail_KillingGatewayLosesNoIncident(t *testing.T) {
 		}
 		subjects[m.id] = word
 	}
-	t.Logf("%d mails, %d of them copies", len(mails), len(mails)-len(subjects))
+	t.Logf("%d kills of gateway, %d incidents: %d mails, %d of them copies, none missing", kills, h.backends, len(mails), len(mails)-len(subjects))
+}
+
+// missingMails are the subjects that have not come.
+func missingMails(told []received, backends int) (list []string) {
+	for i := range backends {
+		for _, word := range []string{" is DOWN", " is UP again"} {
+			subject := fmt.Sprintf("www1.example.com: b%d%s", i, word)
+			if !slices.ContainsFunc(told, func(m received) bool { return strings.HasPrefix(m.subject, subject) }) {
+				list = append(list, subject)
+			}
+		}
+	}
+	return list
 }
 
 func mailTest(t *testing.T, tables string, args ...string) (out string, code int) {
