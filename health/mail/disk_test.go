@@ -123,3 +123,62 @@ func TestOutbox_BoundsWhatItKeepsInMemory(t *testing.T) {
 }
 
 func diskLog(w *bytes.Buffer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+
+// diskRefuses is a channel whose second receiver does not exist.
+func diskRefuses() *outboxChannel {
+	mail := outboxMail("admin@example.com", "gone@example.com")
+	mail.answer = func(_ Notice, targets []string, _ int) Outcome {
+		o := outboxTaken(targets)
+		o.Receipts[1].Err = &Failure{Stage: StageReceiver, Kind: Permanent, Code: 550, Text: "no such user"}
+		return o
+	}
+	return mail
+}
+
+func TestOutbox_OnAReadOnlyDiskDoesNotRepeatWhatOneReceiverRefused(t *testing.T) {
+	disk := diskSmall(t)
+	dir := filepath.Join(disk, "outbox")
+	mail := diskRefuses()
+	outboxPut(t, NewOutbox(Options{Dir: dir}, mail), outboxNotice("1", "stored before"))
+	if out, err := exec.Command("mount", "-o", "remount,ro", disk).CombinedOutput(); err != nil {
+		t.Skipf("the file system cannot be made read-only: %v %s", err, out)
+	}
+	var logged bytes.Buffer
+	buried := 0
+	o := NewOutbox(Options{Dir: dir, Log: diskLog(&logged), Buried: func(Item) { buried++ }}, mail)
+	stop := outboxRun(t, o)
+	outboxEmpty(t, o)
+	o.load(false) // as Run does once a minute
+	outboxEmpty(t, o)
+	o.load(false)
+	stop()
+	if got := mail.notices(); len(got) != 1 || buried != 1 {
+		t.Errorf("delivered %d times, told %d times that it was given up, want once each", len(got), buried)
+	}
+	if n := strings.Count(logged.String(), "cannot be kept among the dead letters"); n != 1 {
+		t.Errorf("logged %d times that it cannot be kept:\n%s", n, logged.String())
+	}
+}
+
+func TestOutbox_ADeadLetterOfAFullDiskTellsWhoRefusedItOnceThereIsRoom(t *testing.T) {
+	disk := diskSmall(t)
+	mail := diskRefuses()
+	o := NewOutbox(Options{Dir: filepath.Join(disk, "outbox")}, mail)
+	outboxPut(t, o, outboxNotice("1", "while there is room"))
+	filler := filepath.Join(disk, "filler")
+	_ = os.WriteFile(filler, make([]byte, 1<<20), 0o600) // fills the disk and fails
+	stop := outboxRun(t, o)
+	outboxEmpty(t, o)
+	stop()
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	o.load(false) // as Run does once a minute
+	queue, dead, err := ReadQueue(o.spool.dir)
+	if err != nil || len(queue) != 0 || len(dead) != 1 {
+		t.Fatalf("queue %+v, dead letters %+v, %v", queue, dead, err)
+	}
+	if targets := dead[0].Targets; len(targets) != 2 || targets[0].State != "delivered" || targets[1].State != "refused" || !strings.Contains(targets[1].Error, "no such user") {
+		t.Errorf("the dead letter says %+v", targets)
+	}
+}

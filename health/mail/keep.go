@@ -84,19 +84,25 @@ func (o *Outbox) storeAgain() {
 	}
 }
 
-// removeGone tries again to remove the files of finished letters, which failed if
-// the disk was read-only.
+// removeGone tries again to remove or bury the files of finished letters, which
+// failed if the disk was full or read-only.
 func (o *Outbox) removeGone() {
 	o.mu.Lock()
-	var gone []*letter
+	var gone, unburied []*letter
 	for _, l := range o.letters {
-		if l.gone && !l.busy() {
+		switch {
+		case l.gone && l.unburied:
+			unburied = append(unburied, l)
+		case l.gone && !l.busy():
 			gone = append(gone, l)
 		}
 	}
 	o.mu.Unlock()
 	for _, l := range gone {
 		o.discard(l)
+	}
+	for _, l := range unburied {
+		o.keep(l)
 	}
 }
 
@@ -183,17 +189,26 @@ func (o *Outbox) rewrite(l, state *letter) {
 	l.stored, l.notice.Body = true, ""
 }
 
-// bury moves a letter to the dead letters, with the reasons in it.
+// bury moves a letter to the dead letters, with the reasons in it. If the disk does
+// not take them, a letter that has a file is remembered, so that it is not delivered
+// again, and tried later.
 func (o *Outbox) bury(l, state *letter) {
 	err := o.spool.write(queueFolder, state.id, state.encode())
-	if state.stored || err == nil {
-		err = errors.Join(err, o.spool.bury(state.id))
+	hasFile := state.stored || err == nil
+	if err == nil {
+		err = o.spool.bury(state.id)
 	}
-	if err != nil {
+	if err != nil && !state.unburied {
 		o.log.Error("a notice that was given up cannot be kept among the dead letters", "subject", state.notice.Subject, "error", err)
 	}
-	o.forget(l)
-	if o.opts.Buried != nil {
+	if err != nil && hasFile {
+		o.mu.Lock()
+		l.stored, l.gone, l.unburied = true, true, true
+		o.mu.Unlock()
+	} else {
+		o.forget(l)
+	}
+	if o.opts.Buried != nil && !state.unburied {
 		item := state.item()
 		item.Dead = true
 		o.opts.Buried(item)

@@ -7,15 +7,16 @@ import (
 
 // letter is a notice on its way: what it says, and what is left to do about it.
 type letter struct {
-	id      string
-	notice  Notice
-	raised  time.Time
-	errands []errand
-	done    []receiptLine // targets that need nothing more
-	dropped digest
-	stored  bool // the folder has it; the notice's body is read from there
-	gone    bool // delivered, buried or dropped; its file may still be there
-	stuck   bool // its file could not be removed, and that was told
+	id       string
+	notice   Notice
+	raised   time.Time
+	errands  []errand
+	done     []receiptLine // targets that need nothing more
+	dropped  digest
+	stored   bool // the folder has it; the notice's body is read from there
+	gone     bool // delivered, buried or dropped; its file may still be there
+	stuck    bool // its file could not be removed, and that was told
+	unburied bool // its file could not be moved to the dead letters, and that was told
 }
 
 // errand is what one channel has yet to do for a letter.
