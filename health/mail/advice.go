@@ -16,6 +16,9 @@ func loginRemedies() []remedy {
 			"The server offers no login on this port: use the provider's submission port (465 or 587), where logins are taken.",
 			"If the server takes mail from this host without a login, leave out `user` and the password.",
 		)},
+		{is(errNoMechanism), lines(
+			"The server takes only other kinds of login here, such as OAuth: ask the provider for a port or a host that takes an app password (PLAIN or LOGIN).",
+		)},
 		{at(StageLogin, func(f *Failure) bool { return f.Code == 0 && f.Kind == Setup }), lines("Leave out `auth`, so that gateway picks what the server offers.")},
 		{at(StageLogin, func(f *Failure) bool { return f.Code/100 == 5 }), sayWrongPassword},
 		{at(StageLogin, func(f *Failure) bool { return f.Code/100 == 4 }), lines("The server cannot check logins just now, or there were too many of them; gateway tries again by itself.")},
@@ -56,12 +59,12 @@ func answerRemedies() []remedy {
 		{isGreylisted, lines("Nothing to do: the server asks everybody new to come back a few minutes later (greylisting), and gateway does.")},
 		{func(f *Failure) bool { return f.Enhanced == [3]int{5, 6, 7} }, lines("Give this receiver another address in plain letters, or use a mail server that offers SMTPUTF8.")},
 		{at(StageReceiver, func(f *Failure) bool { return f.Kind != Temporary }), lines(
-			"The server refuses this receiver: check the address in `to`. The other receivers got the mail.",
+			"The server refuses this receiver: check the address in `to`. That keeps the mail from nobody else.",
 		)},
 		{at(StageData, func(f *Failure) bool { return f.Code == 552 }), sayTooBig},
 		{at(StageData, func(f *Failure) bool { return f.Code/100 == 5 }), lines(
 			"The server refuses the message itself, usually as spam: ask its admin to let this sender pass, or use another mail server.",
-			"The message is kept among the dead letters (`gateway mail queue`).",
+			"A notice that is refused is kept among the dead letters (`gateway mail queue`).",
 		)},
 		{func(f *Failure) bool { return f.Code/100 == 4 }, lines("The server refuses for now; gateway tries again by itself.")},
 		{func(f *Failure) bool { return f.Code/100 == 5 && f.Stage != StageWebhook }, lines(
@@ -112,7 +115,7 @@ func webhookRemedies() []remedy {
 		{at(StageWebhook, func(f *Failure) bool { return f.Kind == Setup }), lines(
 			"The chat does not know this webhook: the bot was removed or its URL renewed. Copy the bot's URL afresh into `url_file`.",
 		)},
-		{at(StageWebhook, func(f *Failure) bool { return f.Kind == Permanent }), lines("The receiver refuses this message; the message is kept among the dead letters (`gateway mail queue`).")},
+		{at(StageWebhook, func(f *Failure) bool { return f.Kind == Permanent }), lines("The receiver refuses this message; a notice that is refused is kept among the dead letters (`gateway mail queue`).")},
 		{at(StageWebhook, always), lines("The receiver of the webhook has a trouble of its own; gateway tries again by itself.")},
 	}
 }

@@ -20,6 +20,9 @@ const (
 	authNone    = "none"
 )
 
+// errNoMechanism is of a server whose every kind of login is foreign to gateway.
+var errNoMechanism = errors.New("no kind of login in common")
+
 // errClearPassword is the refusal to show a password to everybody on the way.
 var errClearPassword = errors.New("the password would go over the network in clear")
 
@@ -45,7 +48,11 @@ func chooseAuth(wanted string, secure bool, offers func(mechanism string) bool) 
 	if !secure && wanted == "" && (offers("PLAIN") || offers("LOGIN")) {
 		return "", errClearPassword
 	}
-	return "", fmt.Errorf("the server offers none of %s", strings.ToUpper(strings.Join(order, ", ")))
+	err := fmt.Errorf("the server offers none of %s", strings.ToUpper(strings.Join(order, ", ")))
+	if wanted == "" {
+		err = fmt.Errorf("%w: %w", errNoMechanism, err)
+	}
+	return "", err
 }
 
 // saslClient returns the client's half of a mechanism.
