@@ -233,3 +233,26 @@ func TestACME_LeavesForeignChallengesToTheBackend(t *testing.T) {
 		}
 	}
 }
+
+func TestACME_TwoGatewaysOnOneFolderOrderOnceAndAnswerForEachOther(t *testing.T) {
+	for _, engine := range []string{EngineCertmagic, EngineAutocert} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			ca := pebbleStart(t, pebbleOptions{})
+			site, state := ca.site("api.example.com", ca.acme(engine)), t.TempDir()
+			listening, _ := acmeStore(t, state, site)
+			address := ca.front(t, listening, true)
+			other, _ := acmeStore(t, state, site)
+			pkiRunning(t, other) // has no listener, and orders first
+			pkiEventually(t, "the other orders", func() bool { return ca.log.count("Added order") > 0 })
+			pkiRunning(t, listening)
+			pkiEventually(t, "a certificate is shown", func() bool { return accepted(address, "api.example.com", ca.roots(t)) })
+			if n := ca.log.count("Issued certificate"); n != 1 {
+				t.Errorf("%d certificates were issued", n)
+			}
+			if a, b := listening.Status()[0].SHA256, other.Status()[0].SHA256; a != b {
+				t.Errorf("they serve %s and %s", a, b)
+			}
+		})
+	}
+}

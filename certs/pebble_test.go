@@ -75,6 +75,12 @@ func (l *pebbleLog) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
+func (l *pebbleLog) count(words string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Count(l.text.Bytes(), []byte(words))
+}
+
 func pebbleStart(t testing.TB, o pebbleOptions) *pebble {
 	t.Helper()
 	if testing.Short() {

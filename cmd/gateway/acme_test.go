@@ -29,6 +29,7 @@ type acmeCA struct {
 	directory, caFile, management string
 	tlsPort, httpPort             int
 	client                        *http.Client
+	process                       *process
 }
 
 func acmeBinary(t *testing.T) string {
@@ -69,7 +70,8 @@ func startACME(t *testing.T, validity int) *acmeCA {
 	}
 	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
 	t.Setenv("PEBBLE_AUTHZREUSE", "0")
-	startProcess(t, binary, "-config", writeFile(t, dir, "pebble.json", string(settings)), "-dnsserver", serveNames(t)).waitFor("ACME directory available")
+	ca.process = startProcess(t, binary, "-config", writeFile(t, dir, "pebble.json", string(settings)), "-dnsserver", serveNames(t))
+	ca.process.waitFor("ACME directory available")
 	return ca
 }
 
@@ -200,6 +202,25 @@ func TestACME_TheProgramObtainsAndRenewsUnderLoad(t *testing.T) {
 			gateway.signal(syscall.SIGTERM)
 			if code := gateway.exitCode(); code != 0 {
 				t.Errorf("exit code %d", code)
+			}
+		})
+	}
+}
+
+func TestACME_AKillInTheMiddleOfAnOrderDoesNoHarm(t *testing.T) {
+	for _, engine := range []string{"certmagic", "autocert"} {
+		t.Run(engine, func(t *testing.T) {
+			ca := startACME(t, 3600)
+			text := ca.acmeSite(t, t.TempDir(), engine, startBackend(t))
+			killed := startGateway(t, builtGateway(t), text)
+			ca.process.waitFor("Added order")
+			killed.signal(syscall.SIGKILL)
+			<-killed.done
+			gateway := startGateway(t, builtGateway(t), text)
+			gateway.waitFor("certificate obtained")
+			visitor := &visitor{port: ca.tlsPort, roots: ca.roots(t), seen: map[string]bool{}}
+			if visitor.once(); visitor.failed.Load() > 0 {
+				t.Error(visitor.last.Load())
 			}
 		})
 	}
