@@ -52,6 +52,20 @@ func acmeStore(t testing.TB, state string, sites ...Site) (*Store, *acmeLog) {
 	return store, log
 }
 
+// acmeEventually waits longer than others: a CA that refuses nonces makes its
+// clients wait for seconds at a time.
+func acmeEventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	timeout := time.After(time.Minute)
+	for !condition() {
+		select {
+		case <-timeout:
+			t.Fatalf("never happened: %s", what)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 // accepted tells whether a verifying client accepts what is shown.
 func accepted(address, name string, roots *x509.CertPool) bool {
 	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", address, &tls.Config{ServerName: name, RootCAs: roots})
@@ -85,7 +99,7 @@ func TestACME_ObtainsByEachEngineAndChallenge(t *testing.T) {
 				t.Errorf("not told as a placeholder: %+v", status)
 			}
 			pkiRunning(t, store)
-			pkiEventually(t, "a certificate of the CA is shown", func() bool { return accepted(address, "api.example.com", ca.roots(t)) })
+			acmeEventually(t, "a certificate of the CA is shown", func() bool { return accepted(address, "api.example.com", ca.roots(t)) })
 			status := store.Status()[0]
 			if status.Placeholder || len(status.Problems) > 0 || status.Origin != FromACME || status.Key != "ECDSA P-256" || len(status.Files) != 1 {
 				t.Errorf("%+v", status)
@@ -103,7 +117,7 @@ func TestACME_TellsOfARefusalOnceAndWaits(t *testing.T) {
 			store, log := acmeStore(t, state, ca.site("blocked.example.com", ca.acme(engine)))
 			ca.front(t, store, true)
 			pkiRunning(t, store)
-			pkiEventually(t, "the refusal is in the status", func() bool { return len(store.Status()[0].Refused) > 0 })
+			acmeEventually(t, "the refusal is in the status", func() bool { return len(store.Status()[0].Refused) > 0 })
 			status := store.Status()[0]
 			if told := status.Refused[0].Error(); !strings.Contains(told, "gives no certificate for this name") || !strings.Contains(told, "localhost") {
 				t.Error(told)
@@ -132,7 +146,7 @@ func TestACME_BindsTheAccountOfACustomer(t *testing.T) {
 			address := ca.front(t, without, true)
 			func() {
 				pkiRunning(t, without)
-				pkiEventually(t, "the CA wants to know its customer", func() bool {
+				acmeEventually(t, "the CA wants to know its customer", func() bool {
 					refused := without.Status()[0].Refused
 					return len(refused) > 0 && strings.Contains(refused[0].Remedy, "eab_kid")
 				})
@@ -146,7 +160,7 @@ func TestACME_BindsTheAccountOfACustomer(t *testing.T) {
 			if err := without.Apply(t.Context(), []Site{site}); err != nil { // a reload with the right settings
 				t.Fatal(err)
 			}
-			pkiEventually(t, "a certificate is shown", func() bool { return accepted(address, "api.example.com", ca.roots(t)) })
+			acmeEventually(t, "a certificate is shown", func() bool { return accepted(address, "api.example.com", ca.roots(t)) })
 		})
 	}
 }
@@ -161,7 +175,7 @@ func TestACME_GivesEachClientTheKeyThatItKnows(t *testing.T) {
 			store, _ := acmeStore(t, t.TempDir(), ca.site("api.example.com", settings))
 			address := ca.front(t, store, true)
 			pkiRunning(t, store)
-			pkiEventually(t, "both are there", func() bool {
+			acmeEventually(t, "both are there", func() bool {
 				return !slices.ContainsFunc(store.Status(), func(s Status) bool { return s.Placeholder })
 			})
 			for suite, want := range map[uint16]string{
@@ -188,7 +202,7 @@ func TestACME_ServesWhatItHasWhileTheCAIsDown(t *testing.T) {
 	store, _ := acmeStore(t, state, site)
 	address := ca.front(t, store, true)
 	pkiRunning(t, store)
-	pkiEventually(t, "a certificate is shown", func() bool { return accepted(address, "api.example.com", ca.roots(t)) })
+	acmeEventually(t, "a certificate is shown", func() bool { return accepted(address, "api.example.com", ca.roots(t)) })
 	before := store.Status()[0]
 	ca.stop()
 	if err := store.Renew(t.Context(), "api.example.com"); err == nil || !strings.Contains(err.Error(), "cannot be asked") {
@@ -244,9 +258,9 @@ func TestACME_TwoGatewaysOnOneFolderOrderOnceAndAnswerForEachOther(t *testing.T)
 			address := ca.front(t, listening, true)
 			other, _ := acmeStore(t, state, site)
 			pkiRunning(t, other) // has no listener, and orders first
-			pkiEventually(t, "the other orders", func() bool { return ca.log.count("Added order") > 0 })
+			acmeEventually(t, "the other orders", func() bool { return ca.log.count("Added order") > 0 })
 			pkiRunning(t, listening)
-			pkiEventually(t, "a certificate is shown", func() bool { return accepted(address, "api.example.com", ca.roots(t)) })
+			acmeEventually(t, "a certificate is shown", func() bool { return accepted(address, "api.example.com", ca.roots(t)) })
 			if n := ca.log.count("Issued certificate"); n != 1 {
 				t.Errorf("%d certificates were issued", n)
 			}

@@ -185,7 +185,7 @@ func (s *acmeSource) statusOf(m *managed, view *managedView, now time.Time) Stat
 	status := shown.status(s.site, s.folder, now)
 	status.Renew = view.next()
 	if failure := view.failure(m.name); failure != nil {
-		status.Refused, status.Since = []Problem{*failure}, view.attempts.At
+		status.Refused, status.Since = []Problem{*failure}, view.attempts.Since
 	}
 	if view.held != nil {
 		return status

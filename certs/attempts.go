@@ -13,7 +13,7 @@ import (
 // the limits of the CA.
 type attempts struct {
 	Begun    int       `json:"begun"`            // since the last success
-	At       time.Time `json:"at"`               // when the last one began
+	Since    time.Time `json:"since"`            // when the first of them began
 	Next     time.Time `json:"next"`             // not before
 	Cause    string    `json:"cause,omitempty"`  // why it failed; "": it was cut off
 	Remedy   string    `json:"remedy,omitempty"` // for the admin
@@ -45,7 +45,11 @@ func wait(tries int, lifetime time.Duration) time.Duration {
 // begin notes a try before it is made. A first one that is cut off, by a crash or
 // a power failure, may be made again at once; of several not.
 func (a attempts) begin(now time.Time, settings string) attempts {
-	return attempts{Begun: a.Begun + 1, At: now, Next: now.Add(backoff(a.Begun)), Cause: a.Cause, Remedy: a.Remedy, Settings: settings}
+	since := a.Since
+	if a.Begun == 0 {
+		since = now
+	}
+	return attempts{Begun: a.Begun + 1, Since: since, Next: now.Add(backoff(a.Begun)), Cause: a.Cause, Remedy: a.Remedy, Settings: settings}
 }
 
 // failed notes why a try failed. The CA may have named a time before which it

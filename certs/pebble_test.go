@@ -57,6 +57,7 @@ type pebbleOptions struct {
 type pebble struct {
 	directory, caFile string
 	tlsPort, httpPort int // where it checks challenges
+	tls, http         net.Listener
 	management        string
 	client            *http.Client
 	process           *exec.Cmd
@@ -90,7 +91,8 @@ func pebbleStart(t testing.TB, o pebbleOptions) *pebble {
 	if err != nil {
 		t.Skipf("Pebble, the CA of this test, could not be built with go install %s: %v", pebbleModule, err)
 	}
-	p := &pebble{tlsPort: pebblePort(t), httpPort: pebblePort(t), log: &pebbleLog{}}
+	p := &pebble{tls: pebbleListener(t), http: pebbleListener(t), log: &pebbleLog{}}
+	p.tlsPort, p.httpPort = p.tls.Addr().(*net.TCPAddr).Port, p.http.Addr().(*net.TCPAddr).Port
 	folder := t.TempDir()
 	ca := pkiRoot(t, "Directory CA")
 	leaf := ca.issue(t, nil, []string{"localhost", "127.0.0.1"})
@@ -142,7 +144,7 @@ func (p *pebble) start(t testing.TB) {
 			t.Logf("the CA printed:\n%s", p.log.text.String())
 		}
 	})
-	pkiEventually(t, "the CA answers", func() bool {
+	acmeEventually(t, "the CA answers", func() bool {
 		answer, err := p.client.Get(p.directory)
 		if err == nil {
 			answer.Body.Close()
@@ -177,6 +179,17 @@ func (p *pebble) acme(engine string) ACME {
 	a := DefaultACME()
 	a.Engine, a.Directory, a.CAFile, a.Email = engine, p.directory, p.caFile, "admin@example.com"
 	return a
+}
+
+// pebbleListener is held from the start, lest another test takes its port.
+func pebbleListener(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
 }
 
 func pebblePort(t testing.TB) int {
@@ -256,24 +269,18 @@ func (p *pebble) site(name string, a ACME) Site {
 func (p *pebble) front(t testing.TB, store *Store, tlsToo bool) (address string) {
 	t.Helper()
 	backend := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "from the backend") })
-	serve := func(port int, config *tls.Config) string {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if config != nil {
-			l = tls.NewListener(l, config)
-		}
+	serve := func(l net.Listener) string {
 		server := &http.Server{Handler: store.WrapHTTP(backend), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}
 		var running sync.WaitGroup
 		running.Go(func() { _ = server.Serve(l) })
 		t.Cleanup(func() { server.Close(); running.Wait() })
 		return l.Addr().String()
 	}
-	serve(p.httpPort, nil)
-	port := p.tlsPort
+	serve(p.http)
+	listener := p.tls
 	if !tlsToo {
-		port = 0 // where the CA does not look
+		listener.Close() // the CA finds nothing there
+		listener = pebbleListener(t)
 	}
-	return serve(port, store.TLSConfig())
+	return serve(tls.NewListener(listener, store.TLSConfig()))
 }

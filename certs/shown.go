@@ -31,7 +31,6 @@ func choose(pairs []*pair, hello *tls.ClientHelloInfo, now time.Time) (*tls.Cert
 
 // status tells of one pair.
 func (p *pair) status(site Site, place string, now time.Time) Status {
-	fingerprint := sha256.Sum256(p.leaf.Raw)
 	status := Status{
 		Site:      site.Name,
 		Origin:    site.Certificate,
@@ -40,7 +39,7 @@ func (p *pair) status(site Site, place string, now time.Time) Status {
 		NotBefore: p.leaf.NotBefore,
 		NotAfter:  p.notAfter(),
 		Key:       keyKind(p.leaf.PublicKey),
-		SHA256:    hex.EncodeToString(fingerprint[:]),
+		SHA256:    fingerprint(p.leaf.Raw),
 		Problems:  p.problems(place, now),
 	}
 	for _, one := range p.chain {
@@ -55,4 +54,10 @@ func (s *Status) addFile(path string) {
 	if !slices.Contains(s.Files, path) {
 		s.Files = append(s.Files, path)
 	}
+}
+
+// fingerprint is the SHA-256 of a certificate, hexadecimal.
+func fingerprint(der []byte) string {
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
 }

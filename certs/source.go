@@ -60,5 +60,5 @@ type Status struct {
 	// Refused is why a replacement is not in use, or could not be obtained; empty when
 	// there is none.
 	Refused []Problem
-	Since   time.Time // when that replacement was first seen, or the last try to obtain one began
+	Since   time.Time // when that replacement was first seen, or the first try in vain to obtain one began
 }

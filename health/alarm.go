@@ -119,18 +119,24 @@ func expiryAlarm(c Certificate, level int, now time.Time, p phrases) alarm {
 }
 
 func refusalAlarm(c Certificate, p phrases) alarm {
+	subject, before, after := p.refused, p.wrongWithIt, p.correctFiles
 	var t text
-	t.line(p.stillServed, c.NotAfter.Local().Format(noticeTime))
-	t.blank()
-	t.line(p.wrongWithIt)
+	if c.Renew.IsZero() {
+		t.line(p.stillServed, c.NotAfter.Local().Format(noticeTime))
+		t.blank()
+	} else { // no files of the admin's
+		subject, before = p.notRenewed, p.inTheWay
+		after = fmt.Sprintf(p.triesOn, c.Renew.Local().Format(noticeTime))
+	}
+	t.line(before)
 	for _, problem := range c.Refused {
 		t.line("- %s", problem)
 	}
 	t.blank()
-	t.line(p.correctFiles)
+	t.line("%s", after)
 	return alarm{
 		kind: kindRefused, key: c.Site, level: 1, since: c.Since,
-		subject: fmt.Sprintf(p.refused, c.Site), body: t.String(),
+		subject: fmt.Sprintf(subject, c.Site), body: t.String(),
 		over: fmt.Sprintf(p.refusedOver, c.Site),
 	}
 }

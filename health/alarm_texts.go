@@ -12,6 +12,9 @@ type alarmPhrases struct {
 	refused, refusedOver               string // site
 	stillServed                        string // until when it is valid
 	wrongWithIt, correctFiles          string
+	notRenewed                         string // site
+	inTheWay                           string
+	triesOn                            string // when
 	diskFull                           string // folder, free
 	diskOver                           string // folder
 	diskRoom                           string // folder, free, total
@@ -39,6 +42,9 @@ func alarmsInEnglish() alarmPhrases {
 		renewalFails:  "gateway should have renewed it at\n%s,\nand tries on. See its log and `gateway status` for what is in the way.",
 		refused:       "the new certificate of %s is NOT in use",
 		refusedOver:   "the certificate of %s is in order again",
+		notRenewed:    "something is wrong with the certificate of %s",
+		inTheWay:      "What is wrong, and what to do:",
+		triesOn:       "gateway tries again by itself at\n%s,\nor at once with `gateway certs renew NAME`. `gateway certs show` tells the same.",
 		stillServed:   "gateway goes on with the old one, which is valid until\n%s.",
 		wrongWithIt:   "What is wrong with the new files:",
 		correctFiles:  "What to do next: correct the files. gateway looks at them every few seconds. `gateway check` tells the same.",
@@ -75,6 +81,9 @@ func alarmsInChinese() alarmPhrases {
 		renewalFails:  "gateway 本应在\n%s\n续期，现仍在尝试。原因请看它的日志和 `gateway status`。",
 		refused:       "%s 的新证书未被启用",
 		refusedOver:   "%s 的证书恢复正常",
+		notRenewed:    "%s 的证书有问题",
+		inTheWay:      "问题和处理办法：",
+		triesOn:       "gateway 将在\n%s\n自动重试，也可以用 `gateway certs renew NAME` 立即重试。`gateway certs show` 会给出同样的说明。",
 		stillServed:   "gateway 继续使用旧证书，有效期至\n%s。",
 		wrongWithIt:   "新文件的问题：",
 		correctFiles:  "下一步：改正这些文件。gateway 每隔几秒会检查一次。`gateway check` 会给出同样的说明。",

@@ -49,10 +49,13 @@ func problemTexts(problems []certs.Problem) []string {
 	return texts
 }
 
+// certificateStatus is what the store knows, and what was seen from outside.
+func (g *generation) certificateStatus() []certs.Status { return g.truth.add(g.store.Status()) }
+
 // certificates are all that are served, or those of one name.
 func (g *generation) certificates(_ context.Context, name string) ([]certificateReport, error) {
 	reports := []certificateReport{}
-	for _, status := range g.store.Status() {
+	for _, status := range g.certificateStatus() {
 		if name == "" || strings.EqualFold(status.Site, name) || slices.ContainsFunc(status.Names, func(n string) bool { return strings.EqualFold(n, name) }) {
 			reports = append(reports, newCertificateReport(status))
 		}
@@ -204,7 +207,7 @@ func certificateText(r certificateReport) string {
 		row("problem", problem)
 	}
 	for _, refused := range r.Refused {
-		row("not renewed", refused+" (last try "+timeText(r.Since)+")")
+		row("not renewed", refused+" (since "+timeText(r.Since)+")")
 	}
 	return b.String()
 }

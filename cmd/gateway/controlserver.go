@@ -145,7 +145,7 @@ func (g *generation) status() statusReport {
 		Addresses: g.addresses(), Backends: g.backends.statuses(g.backends.names),
 		Notices: g.notices.report(),
 	}
-	for _, certificate := range g.store.Status() {
+	for _, certificate := range g.certificateStatus() {
 		report.Certificates = append(report.Certificates, newCertificateLine(certificate))
 	}
 	return report

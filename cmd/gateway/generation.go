@@ -21,6 +21,7 @@ type generation struct {
 	log      *slog.Logger
 	access   *proxy.AccessLog
 	store    *certs.Store
+	truth    truth
 	handler  *proxy.Handler
 	server   *proxy.Server
 	backends *backends
@@ -51,7 +52,7 @@ func newGeneration(path string, c *config.Config) (*generation, error) {
 	g.store = certs.NewStore(c.State, g.log)
 	g.store.Endpoint = proxy.EndpointOf
 	g.notices = newNotices(c, noticeDeps{
-		ledger: ledger, certificates: g.store.Status, log: g.log,
+		ledger: ledger, certificates: g.certificateStatus, log: g.log,
 		look: func(backend string) (health.Status, []byte) { return g.backends.look(backend) },
 	})
 	if g.backends, err = newBackends(c, ledger, g.notices.tell, g.log); err != nil {

@@ -85,6 +85,7 @@ func (g *generation) serve(ctx context.Context) (err error) {
 		{"orphans", health.ReapOrphans},
 		{"backends", g.backends.run},
 		{"servers", g.serveRequests},
+		{"comparison of certificates", g.compareCertificates},
 		{"control socket", g.serveControl},
 		{"test mail", g.testOnStart},
 	}...))
