@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // certsConfig is a site with a certificate of the local CA and one with files.
@@ -45,6 +46,7 @@ func TestCerts_TellsAndRenewsWhatTheRunningGatewayServes(t *testing.T) {
 	path := certsConfig(t)
 	gateway := startProcess(t, builtGateway(t), "run", "-c", path)
 	gateway.waitFor("serving")
+	awaitSocket(t, path)
 
 	code, list, told := gatewayCommand("certs", "list", "-c", path)
 	if code != exitDone || !strings.Contains(list, "local.example.com") || !strings.Contains(list, "files.example.com") || !strings.Contains(list, "DAYS LEFT") {
@@ -77,6 +79,23 @@ func TestCerts_TellsAndRenewsWhatTheRunningGatewayServes(t *testing.T) {
 	}
 }
 
+// awaitSocket waits until commands are answered, which is a moment after requests.
+func awaitSocket(t *testing.T, path string) {
+	t.Helper()
+	timeout := time.After(patience)
+	for {
+		code, _, told := gatewayCommand("status", "-c", path)
+		if code == exitDone {
+			return
+		}
+		select {
+		case <-timeout:
+			t.Fatal(told)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
 // certsShown is what `gateway certs show NAME --json` tells.
 func certsShown(t *testing.T, path, name string) certificateReport {
 	t.Helper()
@@ -97,6 +116,7 @@ func TestACME_OpenSSLAcceptsWhatIsObtained(t *testing.T) {
 	path := writeFile(t, t.TempDir(), "config.toml", ca.acmeSite(t, t.TempDir(), "certmagic", startBackend(t)))
 	gateway := startProcess(t, builtGateway(t), "run", "-c", path)
 	gateway.waitFor("certificate obtained")
+	awaitSocket(t, path)
 	root := writeFile(t, t.TempDir(), "root.pem", ca.rootText(t))
 	before := certsShown(t, path, "api.example.com")
 	if code, text, told := gatewayCommand("certs", "renew", "api.example.com", "-c", path); code != exitDone {
