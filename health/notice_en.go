@@ -7,7 +7,7 @@ func english() phrases {
 		isDownAgain: "is DOWN again",
 		isStillDown: "is still DOWN after %s",
 		isUp:        "is UP again after %s",
-		isStopped:   "was stopped by hand while it was down",
+		isStopped:   "was stopped while it was down",
 
 		downSince: "%s is down since\n%s",
 		why:       "Why: %s",

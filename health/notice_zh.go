@@ -7,7 +7,7 @@ func chinese() phrases {
 		isDownAgain: "is DOWN 再次宕机",
 		isStillDown: "is DOWN 仍未恢复，已 %s",
 		isUp:        "is UP 已恢复，宕机 %s",
-		isStopped:   "宕机期间被手动停止",
+		isStopped:   "宕机期间被停止",
 
 		downSince: "%s 已宕机，开始于\n%s",
 		why:       "原因：%s",
