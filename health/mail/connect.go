@@ -81,7 +81,11 @@ func (x *exchange) greet(conn net.Conn, limit time.Time, greeting string) error 
 	x.client = smtp.NewClient(x.wire)
 	x.client.CommandTimeout, x.client.SubmissionTimeout = x.cfg.Timeout, x.cfg.Timeout
 	if err := x.client.Hello(x.cfg.hostname()); err != nil {
-		return x.fail(StageHello, exchangeKind(err), err)
+		stage := StageHello
+		if !x.wire.spoke {
+			stage = StageGreeting // go-smtp reads it when it is to say EHLO
+		}
+		return x.fail(stage, exchangeKind(err), err)
 	}
 	return nil
 }

@@ -200,13 +200,14 @@ func senderFaults() []senderFault {
 	return []senderFault{
 		{"refused", senderAt(senderClosedPort), Temporary, StageConnect, "connection refused", "Nothing listens on"},
 		{"no such name", senderAt(senderClosedPort, noName), -1, StageConnect, "mail.invalid", "has no address"},
-		{"silent server", senderAt(senderScript(""), quick), Temporary, StageHello, "longer than 300ms", "stayed silent"},
+		{"silent server", senderAt(senderScript(""), quick), Temporary, StageGreeting, "longer than 300ms", "stayed silent"},
 		{"silent server with starttls", senderAt(senderScript(""), quick, security(SecurityStartTLS)), Temporary, StageGreeting, "longer than 300ms", `security = "tls"`},
 		{"silent after EHLO", senderAt(senderScript("220 hi\r\n", ""), quick), Temporary, StageHello, "longer than 300ms", "tries again"},
 		{"silent TLS server", senderAt(senderScript(""), quick, security(SecurityTLS)), Temporary, StageTLS, "longer than 300ms", "tries again"},
 		{"silent at the end", senderAt(senderScript("220 hi\r\n", "250 hi\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n"), quick), Temporary, StageData, "longer than 300ms", "tries again"},
+		{"refused by the greeting", senderAt(senderScript("554 5.7.1 your address is blocked\r\n")), Setup, StageGreeting, "554 5.7.1 your address is blocked", "blocklist"},
 		{"tls on a clear port", senderClear(&smtpd{}, security(SecurityTLS)), Setup, StageTLS, "does not look like a TLS handshake", `security = "starttls"`},
-		{"web server", senderAt(senderScript("HTTP/1.1 400 Bad Request\r\n")), Setup, StageHello, "", "not a mail server"},
+		{"web server", senderAt(senderScript("HTTP/1.1 400 Bad Request\r\n")), Setup, StageGreeting, "", "not a mail server"},
 		{"no STARTTLS offered", senderClear(&smtpd{}, security(SecurityStartTLS)), Setup, StageStartTLS, "never goes on in clear", "port = 465"},
 		{"wrong name", senderSecured(SecurityTLS, "mail.other.example", time.Hour, true), Setup, StageTLS, "127.0.0.1", "certificate for mail.other.example, not for 127.0.0.1"},
 		{"wrong name with starttls", senderSecured(SecurityStartTLS, "mail.other.example", time.Hour, true), Setup, StageTLS, "127.0.0.1", "certificate for mail.other.example"},
@@ -225,7 +226,7 @@ func senderFaults() []senderFault {
 		{"taken for spam", senderClear(&smtpd{data: spam}), Permanent, StageData, "DT:SPM", "spam"},
 		{"busy", senderClear(&smtpd{mail: senderSays(421, smtp.EnhancedCode{4, 3, 2}, "too many connections")}), Temporary, StageSender, "421", "tries again"},
 		{"cut in DATA", senderClear(&smtpd{dropInData: true}), Temporary, StageData, "", "same Message-ID"},
-		{"endless answer", senderAt(senderScript(endless)), Temporary, StageHello, "without end", "not a mail server"},
+		{"endless answer", senderAt(senderScript(endless)), Temporary, StageGreeting, "without end", "not a mail server"},
 		{"no password file", senderClear(&smtpd{}, noFile), Setup, StagePrepare, "no/such/file", "Correct"},
 	}
 }

@@ -19,6 +19,7 @@ type transcript struct {
 	secrets []string
 	login   bool // what the client says is a secret
 	body    bool // what the client says is the message
+	summed  bool // the message's size is told
 	sent    int  // bytes of the message
 	partial [2]string
 }
@@ -61,10 +62,17 @@ func (t *transcript) loggingIn(on bool) { t.mu.Lock(); t.login = on; t.mu.Unlock
 func (t *transcript) sendingBody(on bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.body && !on {
+	t.sumUp()
+	t.body, t.summed, t.sent = on, false, 0
+}
+
+// sumUp tells the message's size in place of its text, once: before what the server
+// answers to it, if it answers.
+func (t *transcript) sumUp() {
+	if t.body && !t.summed {
 		t.add(">", fmt.Sprintf("(the message, %s)", byteCount(t.sent)))
+		t.summed = true
 	}
-	t.body = on
 }
 
 // heard and said take bytes as they come from and go to the server.
@@ -77,6 +85,9 @@ func (t *transcript) feed(side int, mark string, p []byte) {
 	if side == 1 && t.body {
 		t.sent += len(p)
 		return
+	}
+	if side == 0 && len(p) > 0 {
+		t.sumUp()
 	}
 	text := t.partial[side] + string(p)
 	for {

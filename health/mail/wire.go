@@ -18,6 +18,7 @@ type wire struct {
 	in    io.Reader
 	limit time.Time
 	log   *transcript
+	spoke bool // something was said to the server
 }
 
 func newWire(conn net.Conn, limit time.Time, log *transcript) *wire {
@@ -33,6 +34,7 @@ func (w *wire) Read(p []byte) (int, error) { return w.in.Read(p) }
 // Write says something to the server.
 func (w *wire) Write(p []byte) (int, error) {
 	w.log.said(p)
+	w.spoke = true
 	return w.Conn.Write(p)
 }
 
