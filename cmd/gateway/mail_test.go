@@ -412,6 +412,10 @@ func TestMailTest_ShowsTheConversationWithoutGatewayRunning(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "  > RCPT TO:<admin@example.com>\n") || !strings.Contains(out, "admin@example.com: taken\n") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
+	sent, taken := strings.Index(out, "  > (the message, "), strings.LastIndex(out, "  < 250 ")
+	if sent < 0 || taken < sent {
+		t.Errorf("the message is not shown before the answer to it:\n%s", out)
+	}
 	if got := box.wait(t, 1)[0]; got.subject != "www1.example.com: this is a test" {
 		t.Errorf("got %q", got.subject)
 	}
@@ -420,7 +424,7 @@ func TestMailTest_ShowsTheConversationWithoutGatewayRunning(t *testing.T) {
 func TestMailTest_TellsWhoWasNotReachedAndWhatToDo(t *testing.T) {
 	box := newMailbox(t)
 	out, code := mailTest(t, mailTable(box.addr), "--to", "nobody@example.com,admin@example.com")
-	for _, want := range []string{"nobody@example.com: NOT taken: ", "550 5.1.1 no such user", "  -> The server refuses this receiver", "admin@example.com: taken\n"} {
+	for _, want := range []string{"nobody@example.com: NOT taken: ", "550 5.1.1 no such user", "  -> The server refuses this receiver", "admin@example.com: taken\n", "A test is sent only once"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)
 		}
@@ -588,5 +592,12 @@ func TestMail_SpeaksChinese(t *testing.T) {
 	}
 	if !strings.Contains(opened.body, "下一步可以做：") || bytes.ContainsFunc(opened.raw, func(r rune) bool { return r > 127 }) {
 		t.Errorf("got\n%s", opened.raw)
+	}
+}
+
+func TestStatus_TellsOfAChatThatAskedForAPause(t *testing.T) {
+	text := channelText(mail.ChannelStatus{Name: "wecom", Waiting: 2, NextTry: time.Now().Add(time.Minute)})
+	if !strings.HasPrefix(text, "asked for a pause until ") || !strings.HasSuffix(text, ", 2 waiting") {
+		t.Errorf("got %q", text)
 	}
 }

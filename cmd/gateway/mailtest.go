@@ -35,6 +35,7 @@ func (t tester) test(ctx context.Context) error {
 		failed += t.try(ctx, channel)
 	}
 	if failed > 0 {
+		fmt.Fprintln(t.out, "A test is sent only once: run it again when the cause is gone. Notices wait in the queue and are tried again.")
 		return silentError{errors.New("somebody was not reached")}
 	}
 	return nil

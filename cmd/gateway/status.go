@@ -107,6 +107,8 @@ func channelText(c mail.ChannelStatus) string {
 	switch {
 	case !c.FailingSince.IsZero():
 		return fmt.Sprintf("fails since %s, %d waiting: %s", c.FailingSince.Local().Format(clock), c.Waiting, c.Error)
+	case c.NextTry.After(time.Now()):
+		return fmt.Sprintf("asked for a pause until %s, %d waiting", c.NextTry.Local().Format(clock), c.Waiting)
 	case !c.LastSuccess.IsZero():
 		return "last taken at " + c.LastSuccess.Local().Format(clock)
 	case c.Fallback:
