@@ -32,7 +32,7 @@ unit:
 bench: ## the hot functions, with allocations
 	go test -run '^$$' -bench . -benchmem $(PACKAGES)
 
-soak: ## what takes minutes: kill -9 of gateway 50 times while 200 backends die
+soak: ## what takes minutes: 50 kills of gateway while 200 backends die, renewals under load
 	GATEWAY_SOAK=1 go test -run Soak -v -timeout 60m ./cmd/gateway
 
 fuzz: ## every fuzz target for 30 seconds

@@ -125,12 +125,26 @@ func (p *process) background(ctx context.Context, exit Exit, t tree) (identity, 
 		return identity{}, false
 	}
 	members := t.members()
-	if len(members) == 0 {
-		return p.orphan(ctx, t.root)
+	for look := 1; len(members) == 0; look++ {
+		if next, found := p.orphan(ctx, t.root); found || look == looks {
+			return next, found
+		}
+		if !pause(ctx, lookPause) {
+			return identity{}, false
+		}
+		members = t.members()
 	}
 	top, _ := topmost(members, members[0].pid)
 	return identities([]fact{top})[0], true
 }
+
+// A process in the middle of execve(2) has no environment to be known by, and
+// its parent may be gone by then. So a process that ended well, and left nothing
+// that can be seen, is looked after once more.
+const (
+	looks     = 3
+	lookPause = 15 * time.Millisecond
+)
 
 // forkTime is how long the process in the middle of a double fork, as daemon(7)
 // asks for, may live. It ends well, but where it was not gateway's child nobody

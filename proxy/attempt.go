@@ -22,8 +22,7 @@ type attempt struct {
 	conn   *backendConn // the latest; nil before there was one
 	before int64        // what had been written to it for earlier requests
 	reused bool
-	idle   time.Duration // since its last use
-	sent   bool          // a byte was written, to an earlier one
+	sent   bool // a byte was written, to an earlier one
 }
 
 // newAttempt gives back the request to send in place of r. onSent, which may be
@@ -63,7 +62,7 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 		a.cancel(errUnanswered)
 		return
 	}
-	a.conn, a.before, a.reused, a.idle = conn, conn.written.Load(), info.Reused, info.IdleTime
+	a.conn, a.before, a.reused = conn, conn.written.Load(), info.Reused
 	conn.probe.Store(a.probe)
 }
 

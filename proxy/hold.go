@@ -11,11 +11,7 @@ import (
 // that accepts others may be the last: a second try that comes too early is
 // swallowed by the same death. So the second try waits for word of it. Without
 // any the backend lives; it only closed a connection.
-const (
-	replayPause      = 250 * time.Millisecond
-	replayPauseStale = 25 * time.Millisecond // on a connection that had been idle for staleAfter
-	staleAfter       = time.Second
-)
+const replayPause = 250 * time.Millisecond
 
 // RoundTrip sends a request to the backend: now, or when the backend is back. It
 // sends it again if that is safe, and notes in its exchange what came of it.
@@ -128,7 +124,7 @@ func (j *journey) retry(err error) error {
 	j.failed = err
 	lost := isUnreachable(err) || isClosed(err)
 	wrote := j.latest.wrote()
-	if wrote && isClosed(err) && j.latest.idle < staleAfter {
+	if wrote && isClosed(err) {
 		j.suspicion.raise(time.Now())
 	}
 	switch {
@@ -145,9 +141,6 @@ func (j *journey) retry(err error) error {
 	case j.sent == 1 && mayRepeat(j.request):
 		j.deps.unreachable(j.name)
 		j.dropIdle()
-		if j.latest.idle >= staleAfter {
-			return j.awaitWord(replayPauseStale)
-		}
 		return j.awaitWord(replayPause)
 	}
 	return err

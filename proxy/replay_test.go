@@ -166,7 +166,7 @@ func TestReplay_ABackendThatWasKilledWithARequestGetsItAgainWhenItIsBack(t *test
 	if seen, _ := backend.seen(); len(seen) != 2 {
 		t.Errorf("the backend saw %v", seen)
 	}
-	if x := <-f.exchanges; x.tries != 2 || x.held < replayPauseStale {
+	if x := <-f.exchanges; x.tries != 2 || x.held < 25*time.Millisecond {
 		t.Errorf("tries %d held %v", x.tries, x.held)
 	}
 	if held, failed := f.counts(); held != 1 || failed != 0 {
