@@ -86,7 +86,7 @@ type process struct {
 	err    error
 }
 
-// startProcess starts the program and collects what it prints. It is killed when
+// startProcess starts the program and collects what it prints. It is stopped when
 // the test ends, if it still runs.
 func startProcess(t testing.TB, path string, args ...string) *process {
 	t.Helper()
@@ -103,13 +103,26 @@ func startProcess(t testing.TB, path string, args ...string) *process {
 		close(p.done)
 	}()
 	t.Cleanup(func() {
-		p.cmd.Process.Kill()
-		<-p.done
+		p.end()
 		if t.Failed() {
 			t.Logf("%s printed:\n%s", filepath.Base(path), p.text())
 		}
 	})
 	return p
+}
+
+// end stops the program as an admin would, so that it takes its backends along,
+// and kills it if that is of no use.
+func (p *process) end() {
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM, syscall.SIGKILL} {
+		p.cmd.Process.Signal(s)
+		select {
+		case <-p.done:
+			return
+		case <-time.After(5 * time.Second):
+		}
+	}
+	<-p.done
 }
 
 func (p *process) collect(reader io.Reader) {

@@ -109,7 +109,6 @@ env = ["%s=%s %s %s"]
 `, state, filepath.Join(state, "access.log"), filepath.Join(state, "gateway.sock"), w.port,
 		w.ca.install(t, "api.example.com"), backend, self, backendEnv, backend, boot, w.journal, more))
 	w.gateway = startProcess(t, builtGateway(t), "run", "-c", w.config)
-	t.Cleanup(w.killBackend)
 	w.gateway.waitFor("the backend is up")
 	return w
 }
@@ -133,16 +132,6 @@ func (w *world) status() health.Status {
 		w.t.Fatalf("backend status: %v: %s", err, out)
 	}
 	return all[0]
-}
-
-func (w *world) killBackend() {
-	out, err := exec.Command(builtGateway(w.t), "backend", "status", "--json", "-c", w.config).Output()
-	var all []health.Status
-	if json.Unmarshal(out, &all) != nil || len(all) != 1 || all[0].PID == 0 {
-		_ = err // gateway is gone, and took its backend along
-		return
-	}
-	syscall.Kill(all[0].PID, syscall.SIGKILL)
 }
 
 // request is one request of the load and what came of it.

@@ -40,7 +40,6 @@ command = [%q, "-c", %q]
 `, dir, filepath.Join(dir, "gateway.sock"), port, ca.install(t, "api.example.com"), backend, nginx, own))}
 	w.gateway = startProcess(t, builtGateway(t), "run", "-c", w.config)
 	w.gateway.waitFor("started the backend")
-	t.Cleanup(w.killBackend)
 	pid, deadline := 0, time.Now().Add(patience)
 	for { // whether it is up or in the background first is chance
 		own, _ := os.ReadFile(filepath.Join(dir, "nginx.pid"))
