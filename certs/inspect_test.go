@@ -373,9 +373,7 @@ func TestInspect_NamesTheAddressOfAMissingIntermediate(t *testing.T) {
 }
 
 func TestInspect_SaysWhenAFileMayNotBeRead(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("root may read every file")
-	}
+	pkiAsNobody(t)
 	folder := t.TempDir()
 	pkiWrite(t, folder, map[string]string{"k.pem": "x"})
 	if err := os.Chmod(filepath.Join(folder, "k.pem"), 0); err != nil {
@@ -416,4 +414,22 @@ func TestChain_PrefersACrossSignedIssuerUntilItExpires(t *testing.T) {
 			t.Errorf("%s: length %d, end %d", row.name, len(chain), end)
 		}
 	}
+}
+
+// pkiAsNobody runs the rest of a test without root's right to read and write
+// everything, where it runs as root: the effective user is nobody until the end.
+func pkiAsNobody(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return
+	}
+	const nobody = 65534
+	if err := syscall.Setreuid(-1, nobody); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Setreuid(-1, 0); err != nil {
+			t.Fatal(err)
+		}
+	})
 }

@@ -67,7 +67,7 @@ func checkLogFile(f *findings, key, path string) {
 	switch {
 	case err == nil && info.IsDir():
 		f.addUnlessSettled(key, path+" is a folder", "write a file in it, such as "+quote(filepath.Join(path, "gateway.log")))
-	case err == nil && unix.Access(path, unix.W_OK) != nil:
+	case err == nil && unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS) != nil:
 		f.addUnlessSettled(key, fmt.Sprintf("%s can not be written by user id %d", path, os.Geteuid()), "give that user the right to write it, or write another path")
 	case err != nil:
 		checkFolder(f, key, filepath.Dir(path))
@@ -81,7 +81,7 @@ func checkFolder(f *findings, key, folder string) {
 		f.addUnlessSettled(key, err.Error(), "write a folder that gateway can write to")
 		return
 	}
-	if err := unix.Access(at, unix.W_OK|unix.X_OK); err != nil {
+	if err := unix.Faccessat(unix.AT_FDCWD, at, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
 		f.addUnlessSettled(key, fmt.Sprintf("user id %d can not write to %s: %v", os.Geteuid(), at, err),
 			"give that user the right to write there, run gateway as root, or write another path")
 	}

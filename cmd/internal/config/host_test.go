@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -114,9 +115,7 @@ func TestLoad_RefusesAFileThatIsTooLargeToBeAConfiguration(t *testing.T) {
 }
 
 func TestLoad_TellsAFileThatTheUserMayNotRead(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("root may read everything")
-	}
+	asNobody(t)
 	path := configWritten(t)
 	if err := os.Chmod(path, 0); err != nil {
 		t.Fatal(err)
@@ -156,9 +155,7 @@ func TestLoad_RefusesASocketPathThatTheSystemCannotTake(t *testing.T) {
 }
 
 func TestLoad_TellsAFolderThatTheUserMayNotWriteTo(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("root may write everywhere")
-	}
+	asNobody(t)
 	path := configWritten(t, `state = "locked/state"`)
 	locked := filepath.Join(filepath.Dir(path), "locked")
 	if err := os.Mkdir(locked, 0o500); err != nil {
@@ -176,4 +173,22 @@ func TestLoad_RefusesOneFileForTwoLogs(t *testing.T) {
 	if got, want := configWrong(t, path), `2: log.error: is the file of line 1 too: write another file`; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+}
+
+// asNobody runs the rest of a test without root's right to read and write
+// everything, where it runs as root: the effective user is nobody until the end.
+func asNobody(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return
+	}
+	const nobody = 65534
+	if err := syscall.Setreuid(-1, nobody); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Setreuid(-1, 0); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
