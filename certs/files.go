@@ -58,16 +58,7 @@ func (f *fileSource) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 }
 
 func (f *fileSource) Run(ctx context.Context) error {
-	ticker := time.NewTicker(f.interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-			f.look(time.Now())
-		}
-	}
+	return every(ctx, f.interval, f.look)
 }
 
 // look compares the files with what is served, and takes a good change over.

@@ -115,16 +115,7 @@ func (l *localSource) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) 
 }
 
 func (l *localSource) Run(ctx context.Context) error {
-	ticker := time.NewTicker(max(l.interval, time.Second))
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-			l.tend(time.Now())
-		}
-	}
+	return every(ctx, max(l.interval, time.Second), l.tend)
 }
 
 // renew makes a new leaf now.

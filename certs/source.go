@@ -62,3 +62,17 @@ type Status struct {
 	Refused []Problem
 	Since   time.Time // when that replacement was first seen, or the first try in vain to obtain one began
 }
+
+// every calls f with the time at each interval, until ctx ends.
+func every(ctx context.Context, interval time.Duration, f func(time.Time)) error {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			f(time.Now())
+		}
+	}
+}

@@ -88,26 +88,10 @@ func newWorldWith(t *testing.T, boot, more string) *world {
 	}
 	backend := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	state := t.TempDir()
-	w.config = writeFile(t, t.TempDir(), "config.toml", fmt.Sprintf(`
-state = %q
-[log]
-access = %q
-[admin]
-socket = %q
-[[site]]
-name = "api.example.com"
-listen = ["127.0.0.1:%d"]
-certificate = "files"
-files = %q
-backend = "api"
-[[backend]]
-name = "api"
-url = "http://%s"
-command = [%q]
-env = ["%s=%s %s %s"]
-%s
-`, state, filepath.Join(state, "access.log"), filepath.Join(state, "gateway.sock"), w.port,
-		w.ca.install(t, "api.example.com"), backend, self, backendEnv, backend, boot, w.journal, more))
+	above := fmt.Sprintf("[log]\naccess = %q\n[admin]\nsocket = %q\n", filepath.Join(state, "access.log"), filepath.Join(state, "gateway.sock"))
+	w.config = writeFile(t, t.TempDir(), "config.toml",
+		oneSite(t, w.ca.install(t, "api.example.com"), w.port, "http://"+backend, above)+
+			fmt.Sprintf("command = [%q]\nenv = [\"%s=%s %s %s\"]\n%s\n", self, backendEnv, backend, boot, w.journal, more))
 	w.gateway = startProcess(t, builtGateway(t), "run", "-c", w.config)
 	w.gateway.waitFor("the backend is up")
 	return w

@@ -21,23 +21,10 @@ func TestOrphan_ABackendThatHidesItsOriginIsStillOurs(t *testing.T) {
 	own := writeFile(t, dir, "nginx.conf", fmt.Sprintf(`pid %[1]s/nginx.pid; error_log %[1]s/error.log;
 events {} http { access_log off; server { listen %[2]s; return 200 "nginx"; } }`, dir, backend))
 	ca := newAuthority(t)
-	w := &world{t: t, ca: ca, port: port, config: writeFile(t, dir, "config.toml", fmt.Sprintf(`
-state = %q
-[log]
-access = ""
-[admin]
-socket = %q
-[[site]]
-name = "api.example.com"
-listen = ["127.0.0.1:%d"]
-certificate = "files"
-files = %q
-backend = "api"
-[[backend]]
-name = "api"
-url = "http://%s"
-command = [%q, "-c", %q]
-`, dir, filepath.Join(dir, "gateway.sock"), port, ca.install(t, "api.example.com"), backend, nginx, own))}
+	above := fmt.Sprintf("[log]\naccess = ''\n[admin]\nsocket = %q\n", filepath.Join(dir, "gateway.sock"))
+	w := &world{t: t, ca: ca, port: port, config: writeFile(t, dir, "config.toml",
+		oneSite(t, ca.install(t, "api.example.com"), port, "http://"+backend, above)+
+			fmt.Sprintf("command = [%q, \"-c\", %q]\n", nginx, own))}
 	w.gateway = startProcess(t, builtGateway(t), "run", "-c", w.config)
 	w.gateway.waitFor("started the backend")
 	pid, deadline := 0, time.Now().Add(patience)
