@@ -19,13 +19,18 @@ const (
 	killBoot    = 200 * time.Millisecond
 )
 
-// TestKill_Backend is not a test: it is the backend of the test below, in a
-// process of its own. It tells each request on its standard output.
-func TestKill_Backend(t *testing.T) {
-	address := os.Getenv(killAddress)
-	if address == "" {
-		t.Skip("only of use to another test")
+// TestMain makes the test binary be the backend of the test below where that
+// asks for it.
+func TestMain(m *testing.M) {
+	if address := os.Getenv(killAddress); address != "" {
+		killBackend(address)
 	}
+	os.Exit(m.Run())
+}
+
+// killBackend is a backend in a process of its own. It tells each request on its
+// standard output.
+func killBackend(address string) {
 	time.Sleep(killBoot)
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -56,7 +61,7 @@ type killLoop struct {
 // the end of its output.
 func (l *killLoop) life() (kill func()) {
 	l.t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestKill_Backend$")
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), killAddress+"="+l.address)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
