@@ -13,16 +13,22 @@ import (
 // mayImport says which of our packages a room may know. What is not listed may
 // be imported by cmd/gateway alone.
 var mayImport = map[string][]string{
-	"gateway/proxy":                 nil,
-	"gateway/certs":                 nil,
-	"gateway/health":                {"gateway/health/mail"},
-	"gateway/health/mail":           nil,
-	"gateway/cmd/internal/config":   {"gateway/proxy", "gateway/certs", "gateway/health", "gateway/health/mail", "gateway/cmd/internal/host", "gateway/cmd/internal/apache"},
-	"gateway/cmd/internal/control":  nil,
-	"gateway/cmd/internal/handover": nil,
-	"gateway/cmd/internal/host":     nil,
-	"gateway/cmd/internal/apache":   nil,
-	"gateway/cmd/internal/demo":     nil,
+	"gateway/proxy":                      nil,
+	"gateway/certs":                      nil,
+	"gateway/health":                     {"gateway/health/mail"},
+	"gateway/health/mail":                nil,
+	"gateway/cmd/internal/config":        {"gateway/proxy", "gateway/certs", "gateway/health", "gateway/health/mail", "gateway/cmd/internal/host/conda", "gateway/cmd/internal/host/firewall", "gateway/cmd/internal/host/jupyter", "gateway/cmd/internal/host/service", "gateway/cmd/internal/host/sshd", "gateway/cmd/internal/host/user"},
+	"gateway/cmd/internal/control":       nil,
+	"gateway/cmd/internal/handover":      nil,
+	"gateway/cmd/internal/host":          nil,
+	"gateway/cmd/internal/host/sshd":     {"gateway/cmd/internal/host"},
+	"gateway/cmd/internal/host/firewall": {"gateway/cmd/internal/host"},
+	"gateway/cmd/internal/host/user":     {"gateway/cmd/internal/host"},
+	"gateway/cmd/internal/host/conda":    {"gateway/cmd/internal/host"},
+	"gateway/cmd/internal/host/jupyter":  {"gateway/cmd/internal/host"},
+	"gateway/cmd/internal/host/service":  {"gateway/cmd/internal/host"},
+	"gateway/cmd/internal/apache":        nil,
+	"gateway/cmd/internal/demo":          nil,
 }
 
 type listedPackage struct {
