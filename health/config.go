@@ -63,9 +63,13 @@ type Report func(key, wrong, instead string)
 // Supervised tells whether gateway starts the backend, and not only watches it.
 func (c Config) Supervised() bool { return len(c.Command) > 0 }
 
-func (c Config) logMaxSize() Size          { return cmp.Or(c.LogMaxSize, 100<<20) }
-func (c Config) logKeep() int              { return cmp.Or(c.LogKeep, 5) }
-func (c Config) stopSignal() string        { return cmp.Or(c.StopSignal, "TERM") }
+func (c Config) logMaxSize() Size   { return cmp.Or(c.LogMaxSize, 100<<20) }
+func (c Config) logKeep() int       { return cmp.Or(c.LogKeep, 5) }
+func (c Config) stopSignal() string { return cmp.Or(c.StopSignal, "TERM") }
+
+// EndsWithin is how long ending the backend may take at most.
+func (c Config) EndsWithin() time.Duration { return c.stopGrace() + unkillable }
+
 func (c Config) stopGrace() time.Duration  { return cmp.Or(c.StopGrace, 10*time.Second) }
 func (c Config) startGrace() time.Duration { return cmp.Or(c.StartGrace, time.Minute) }
 

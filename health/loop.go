@@ -109,7 +109,7 @@ func (l *loop) shutDown(timer *time.Timer) error {
 	l.drain = nil // the servers have drained before
 	l.stopDrain()
 	l.step(EndAsked{Leaving: true})
-	giveUp := time.NewTimer(l.timing.StopGrace + unkillable)
+	giveUp := time.NewTimer(l.options.Config.EndsWithin())
 	defer giveUp.Stop()
 	for l.state.Phase != Stopped {
 		timer.Reset(l.untilWake())

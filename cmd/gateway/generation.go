@@ -9,6 +9,7 @@ import (
 	"gateway/certs"
 	"gateway/cmd/internal/config"
 	"gateway/cmd/internal/control"
+	"gateway/cmd/internal/handover"
 	"gateway/health"
 	"gateway/proxy"
 )
@@ -27,6 +28,7 @@ type generation struct {
 	backends *backends
 	notices  *notices
 	control  *control.Server
+	manager  handover.Manager
 	lock     io.Closer // on the state folder
 	path     string    // of the file
 	started  time.Time
@@ -41,7 +43,8 @@ func newGeneration(path string, c *config.Config) (*generation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log.error: %w", err)
 	}
-	g := &generation{config: c, errorLog: errorLog, log: errorLog.Logger(), path: path, started: time.Now(), anotherAddress: anotherListen, ready: func() {}}
+	log := errorLog.Logger()
+	g := &generation{config: c, errorLog: errorLog, log: log, manager: handover.Manager{Log: log}, path: path, started: time.Now(), anotherAddress: anotherListen, ready: func() {}}
 	if g.access, err = proxy.NewAccessLog(c.Log, g.log); err != nil {
 		return nil, fmt.Errorf("log.access: %w", err)
 	}

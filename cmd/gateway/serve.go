@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"gateway/cmd/internal/host"
 	"gateway/health"
@@ -73,6 +74,7 @@ func (g *generation) serve(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, g.lock.Close(), g.errorLog.Close()) }()
 	g.log.Info("serving", "addresses", strings.Join(g.addresses(), " "), "version", version)
 	g.ready()
+	g.manager.Ready("serving " + strings.Join(g.addresses(), " "))
 	g.notices.changes.Note(health.GatewayStarted, version)
 	if err := health.AdoptOrphans(); err != nil {
 		g.log.Warn("a backend that goes into the background may be lost sight of", "error", err)
@@ -88,6 +90,7 @@ func (g *generation) serve(ctx context.Context) (err error) {
 		{"comparison of certificates", g.compareCertificates},
 		{"control socket", g.serveControl},
 		{"test mail", g.testOnStart},
+		{"watchdog", g.showLife},
 	}...))
 }
 
@@ -107,6 +110,7 @@ func (g *generation) serveRequests(ctx context.Context) error {
 	told := make(chan struct{})
 	untold := context.AfterFunc(ctx, func() {
 		defer close(told)
+		g.manager.Stopping(g.stopsWithin())
 		g.log.Info("stopping: requests in flight may finish", "within", g.config.Timeouts.Drain, "websockets_within", g.config.Timeouts.Upgraded)
 	})
 	err := g.server.Serve(ctx)
@@ -115,6 +119,18 @@ func (g *generation) serveRequests(ctx context.Context) error {
 	}
 	g.log.Info("stopped")
 	return err
+}
+
+// stopRest is for what is written down and delivered last.
+const stopRest = 30 * time.Second
+
+// stopsWithin is how long stopping may take: the requests, then the backends.
+func (g *generation) stopsWithin() time.Duration {
+	longest := time.Duration(0)
+	for _, backend := range g.config.Backends {
+		longest = max(longest, backend.EndsWithin())
+	}
+	return max(g.config.Timeouts.Drain, g.config.Timeouts.Upgraded) + longest + stopRest
 }
 
 // addresses are what is served, as "https://127.0.0.1:7879".
