@@ -44,6 +44,25 @@ func authorityFile(state string) string { return filepath.Join(authorityFolder(s
 // "curl --cacert" and for the trust stores of clients.
 func LocalRoot(state string) string { return filepath.Join(authorityFolder(state), "root.crt") }
 
+// ReadLocalRoot reads that file. The error is fs.ErrNotExist where no local CA was
+// made yet.
+func ReadLocalRoot(state string) (*x509.Certificate, error) {
+	path := LocalRoot(state)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	block, rest := pem.Decode(text)
+	if block == nil || block.Type != "CERTIFICATE" || len(bytes.TrimSpace(rest)) > 0 {
+		return nil, fmt.Errorf("%s: does not hold one certificate alone: remove it, and gateway writes it anew when it starts", path)
+	}
+	root, err := x509.ParseCertificate(block.Bytes)
+	if err != nil || !root.IsCA {
+		return nil, fmt.Errorf("%s: is not the certificate of a CA: remove it, and gateway writes it anew when it starts", path)
+	}
+	return root, nil
+}
+
 // openAuthority loads the local CA, and makes one when there is none or when it
 // ends before a leaf would.
 func openAuthority(state string, now time.Time) (*authority, error) {

@@ -77,11 +77,11 @@ func (g *generation) renewCertificate(ctx context.Context, name string) ([]certi
 func newCertsCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "certs",
-		Short: "See the certificates that are served, and renew them",
+		Short: "See the certificates that are served, renew them, and trust the local CA",
 		Args:  unknownVerb,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	command.AddCommand(newCertsListCommand(), newCertsShowCommand(), newCertsRenewCommand())
+	command.AddCommand(newCertsListCommand(), newCertsShowCommand(), newCertsRenewCommand(), newCertsTrustCommand())
 	return command
 }
 
