@@ -18,13 +18,16 @@ type Machine struct {
 	// Run runs one program on the machine and waits for it. A program that ran
 	// and exited with another status than 0 is an *ExitError.
 	Run func(ctx context.Context, c Command) (Result, error)
+	// Progress, if set, is told how far a long act has come, such as a download:
+	// often, and from the goroutine that does the act. total is 0 if it is not known.
+	Progress func(what string, done, total int64)
 }
 
 // Command is one program to be run.
 type Command struct {
 	Argv  []string // Argv[0] is looked up in the system's PATH; nothing is given to a shell
 	Stdin []byte   // secrets go this way, never into Argv, never into the journal
-	Env   []string // added to a small fixed environment (PATH, LANG=C.UTF-8)
+	Env   []string // added to a small fixed environment (PATH, LANG=C.UTF-8) and our own HTTPS_PROXY and its like
 	UID   *int     // another user to be
 	Dir   string
 }

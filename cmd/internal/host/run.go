@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 )
@@ -31,7 +32,8 @@ func runHere(ctx context.Context, c Command) (Result, error) {
 	cmd := exec.CommandContext(ctx, c.Argv[0], c.Argv[1:]...)
 	cmd.Dir = c.Dir
 	cmd.Stdin = bytes.NewReader(c.Stdin)
-	cmd.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"}, c.Env...)
+	cmd.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"}, proxies(os.Environ())...)
+	cmd.Env = append(cmd.Env, c.Env...)
 	var stdout, stderr head
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := become(cmd, c.UID); err != nil {
@@ -43,6 +45,20 @@ func runHere(ctx context.Context, c Command) (Result, error) {
 		return result, &ExitError{Program: c.Argv[0], Code: exit.ExitCode(), Stderr: said(result)}
 	}
 	return result, err
+}
+
+// proxies are the variables by which a program that fetches something, such as
+// apt-get or conda, finds its way out.
+func proxies(environ []string) []string {
+	var found []string
+	for _, variable := range environ {
+		name, _, _ := strings.Cut(variable, "=")
+		switch strings.ToLower(name) {
+		case "http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy":
+			found = append(found, variable)
+		}
+	}
+	return found
 }
 
 // said is what a program had to say about its failure.
