@@ -18,7 +18,7 @@ func TestConfig_DefaultsAreThoseThatTheExampleShows(t *testing.T) {
 	var example struct {
 		Backend []Config `toml:"backend"`
 	}
-	on := regexp.MustCompile(`(?m)^# (\[.*\]|[a-z_]+ = .*)$`).ReplaceAll(text, []byte("$1"))
+	on := regexp.MustCompile(`(?m)^# (\[.*\]|[a-z0-9_]+ = .*)$`).ReplaceAll(text, []byte("$1"))
 	if err := toml.Unmarshal(on, &example); err != nil || len(example.Backend) != 1 {
 		t.Fatalf("%d backends, error %v", len(example.Backend), err)
 	}

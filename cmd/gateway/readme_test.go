@@ -116,7 +116,7 @@ func readmeKeys(t *testing.T) map[string]string {
 		if found := header.FindStringSubmatch(line); found != nil {
 			table = found[1] + "."
 		}
-		if found := regexp.MustCompile("^\\| `([a-z_]+)` \\| (.*?) \\|").FindStringSubmatch(line); found != nil {
+		if found := regexp.MustCompile("^\\| `([a-z0-9_]+)` \\| (.*?) \\|").FindStringSubmatch(line); found != nil {
 			keys[table+found[1]] = found[2]
 		}
 	}
@@ -133,7 +133,7 @@ func schemaKeys(table reflect.Type, prefix string, visit func(path string)) {
 			continue
 		}
 		below := f.Type
-		if below.Kind() == reflect.Slice {
+		if below.Kind() == reflect.Slice || below.Kind() == reflect.Pointer {
 			below = below.Elem()
 		}
 		read := reflect.PointerTo(f.Type)
@@ -163,7 +163,7 @@ func TestReadme_ShowsTheDefaultsOfTheExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown, table := map[string]string{}, ""
-	line := regexp.MustCompile(`(?m)^(?:# )?(?:\[+([a-z._]+)\]+|([a-z_]+) = (.*?)(?: +# <- yours)?)$`)
+	line := regexp.MustCompile(`(?m)^(?:# )?(?:\[+([a-z._]+)\]+|([a-z0-9_]+) = (.*?)(?: +# <- yours)?)$`)
 	for _, found := range line.FindAllStringSubmatch(string(text), -1) {
 		if found[1] != "" {
 			table = found[1] + "."
@@ -192,6 +192,7 @@ func TestReadme_TellsWhichKeysMustBeWritten(t *testing.T) {
 		"site.name": `"a.example.com"`, "site.listen": `["127.0.0.1:7879"]`, "site.certificate": `"local"`,
 		"site.route.path": `"/"`, "site.route.backend": `"api"`,
 		"backend.name": `"api"`, "backend.url": `"http://localhost:7878"`,
+		"setup.user.name": `"alice"`, "setup.conda.env.name": `"work"`,
 	}
 	var must []string
 	for key, cell := range readmeKeys(t) {
@@ -201,7 +202,7 @@ func TestReadme_TellsWhichKeysMustBeWritten(t *testing.T) {
 	}
 	file := func(without string) string {
 		text := "state = '" + t.TempDir() + "'\n[admin]\nsocket = '" + t.TempDir() + "/s'\n"
-		for _, table := range []string{"site", "site.route", "backend"} {
+		for _, table := range []string{"site", "site.route", "backend", "setup.user", "setup.conda.env"} {
 			text += "[[" + table + "]]\n"
 			for _, key := range must {
 				if below, found := strings.CutPrefix(key, table+"."); found && key != without && !strings.Contains(below, ".") {

@@ -30,6 +30,7 @@ type Config struct {
 	Mail           mail.Config          `toml:"mail"`
 	Webhooks       []mail.WebhookConfig `toml:"webhook"`
 	Admin          Admin                `toml:"admin"`
+	Setup          Setup                `toml:"setup"`
 }
 
 // Site is one [[site]]: what is served under a public name, and the certificate for it.

@@ -48,9 +48,15 @@ func (d *decoder) value(into reflect.Value, from any, path string) bool {
 	return d.scalar(into, from, path) && d.resolve(into, path)
 }
 
-// pointer decodes a key whose absence means something else than its zero.
+// pointer decodes a key or a table whose absence means something else than its
+// zero. A table that is there starts from its defaults.
 func (d *decoder) pointer(into reflect.Value, from any, path string) bool {
 	fresh := reflect.New(into.Type().Elem())
+	for _, defaults := range setupDefaults() {
+		if reflect.TypeOf(defaults) == into.Type().Elem() {
+			fresh.Elem().Set(reflect.ValueOf(defaults))
+		}
+	}
 	if !d.value(fresh.Elem(), from, path) {
 		return false
 	}

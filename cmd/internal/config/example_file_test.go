@@ -10,13 +10,15 @@ import (
 	"testing"
 	"time"
 
+	"gateway/cmd/internal/host/conda"
+	"gateway/cmd/internal/host/user"
 	"gateway/health"
 	"gateway/health/mail"
 	"gateway/proxy"
 )
 
 // A line of the example that shows a setting which is off, or its header.
-var exampleSetting = regexp.MustCompile(`(?m)^# (\[.*\]|[a-z_]+ = .*)$`)
+var exampleSetting = regexp.MustCompile(`(?m)^# (\[.*\]|[a-z0-9_]+ = .*)$`)
 
 func exampleText(t *testing.T) string {
 	t.Helper()
@@ -115,9 +117,26 @@ func exampleDefaults() *Config {
 	backend.HoldRequests, backend.HoldBytes = backend.HoldsRequests(), backend.HoldsBytes()
 	config.Backends = []Backend{{Backend: backend}}
 	config.Mail.Port = 465 // of "tls", which it shows
+	config.Setup = exampleSetup()
 	config.Webhooks = []mail.WebhookConfig{{Timeout: 15 * time.Second}}
 	config.Sites = []Site{{Site: proxy.Site{Plain: "redirect", Body: &limit, Routes: []proxy.Route{{Body: &limit}}}}}
 	return &config
+}
+
+// exampleSetup has every table of [setup], as it is with its header alone.
+func exampleSetup() Setup {
+	tables := Setup{Users: make([]user.Config, 1)}
+	into := reflect.ValueOf(&tables).Elem()
+	for _, table := range setupDefaults() {
+		for i := range into.NumField() {
+			if into.Field(i).Type() == reflect.PointerTo(reflect.TypeOf(table)) {
+				into.Field(i).Set(reflect.New(reflect.TypeOf(table)))
+				into.Field(i).Elem().Set(reflect.ValueOf(table))
+			}
+		}
+	}
+	tables.Conda.Envs = make([]conda.Environment, 1)
+	return tables
 }
 
 // exampleKeysOff are the paths of the settings that the example shows switched off.
@@ -140,6 +159,9 @@ func exampleValue(v reflect.Value, path string) reflect.Value {
 	for _, part := range strings.Split(strings.ReplaceAll(path, "[0]", ""), ".") {
 		if v.Kind() == reflect.Slice {
 			v = v.Index(0)
+		}
+		if v.Kind() == reflect.Pointer {
+			v = v.Elem()
 		}
 		f, _ := fieldNamed(fieldsOf(v.Type()), part)
 		v = v.FieldByIndex(f.index)

@@ -27,16 +27,21 @@ func read(path string) (*Config, *findings, error) {
 	if unreadable != nil {
 		return nil, nil, Problems{*unreadable}
 	}
+	config, f, err := decodeFile(path, text)
+	if config != nil {
+		config.validate(f)
+	}
+	return config, f, err
+}
+
+// decodeFile decodes the text of the file at path.
+func decodeFile(path, text string) (*Config, *findings, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, nil, Problems{{File: path, Wrong: "its folder cannot be told: " + err.Error(), Instead: "write the whole path after -c"}}
 	}
 	f := newFindings(path, indexLines(text))
-	config := decodeText(text, filepath.Dir(absolute), f)
-	if config != nil {
-		config.validate(f)
-	}
-	return config, f, nil
+	return decodeText(text, filepath.Dir(absolute), f), f, nil
 }
 
 // decodeText decodes over fresh defaults what is sound of a text; nil if it is no TOML.

@@ -9,22 +9,11 @@ import (
 // unknown reports a key that its table doesn't have, with the best guess at
 // what was meant.
 func (d *decoder) unknown(fields []field, key, path string) {
-	table := parentPath(path)
 	switch {
-	case table == "" && notServed()[key] != "":
-		d.add(path, notServed()[key], "take the table out, or put # in front of its lines")
 	case d.misspelt(fields, key, path):
 	case d.misplaced(key, path):
 	default:
 		d.add(path, "there is no such key", "the keys here are "+strings.Join(keysOf(fields), ", "))
-	}
-}
-
-// notServed are the tables that a later version has.
-func notServed() map[string]string {
-	const version = "this version of gateway "
-	return map[string]string{
-		"setup": version + "does not prepare the host yet",
 	}
 }
 

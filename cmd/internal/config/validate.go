@@ -27,6 +27,7 @@ func (c *Config) validate(f *findings) {
 		f.addUnlessSettled("backend", "there is none, so no request could be answered", "write a [[backend]] with name and url")
 	}
 	c.validateNotices(f)
+	c.Setup.validate(f)
 	c.validateFolders(f)
 }
 
@@ -74,13 +75,13 @@ func (f *findings) below(table string) func(key, wrong, instead string) {
 }
 
 // position is how rooms, which don't know lines, name another place of the file.
-var position = regexp.MustCompile(`\b(site|backend|webhook)\[[0-9]+\](\.[a-z_]+(\[[0-9]+\])?)*`)
+var position = regexp.MustCompile(`\b(site|backend|webhook|setup\.user|setup\.conda\.env)\[[0-9]+\](\.[a-z_]+(\[[0-9]+\])?)*`)
 
 // inLines puts lines in place of the positions that a room's text names.
 func (f *findings) inLines(text string) string {
 	return position.ReplaceAllStringFunc(text, func(path string) string {
 		line := fmt.Sprintf("line %d", f.lines.nearest(path))
-		if strings.HasSuffix(path, "]") && parentPath(parentPath(path)) == "" {
+		if strings.HasSuffix(path, "]") && isList(schemaKey(path)) {
 			return "the [[" + schemaKey(path) + "]] of " + line
 		}
 		return line

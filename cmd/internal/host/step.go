@@ -57,7 +57,9 @@ type Act interface{ act() }
 type Owner struct{ UID, GID int }
 
 // File writes a file whole: temporary file, fsync, rename. The journal keeps the
-// old content, mode and owner.
+// old content, mode, owner, extended attributes and time. As with sudoedit(8),
+// a symbolic link that root made is followed, and the file behind it is written.
+// A file with several names (hard links) keeps them all.
 type File struct {
 	Path  string
 	Data  []byte
@@ -93,6 +95,12 @@ type Symlink struct{ Path, Target string }
 // Program runs a program. Undo is run to take it back, once the acts after it
 // were taken back; it is run as well when Do was interrupted, so it must succeed
 // where there is nothing to do.
+//
+// Acts are taken back from the last to the first. What must run after a file was
+// put back, such as the reload of its reader, is therefore the Undo of a Program
+// in front of that file, whose Do has no Argv: nothing is run to do it.
+//
+// Undo is kept in the journal and must have no Stdin.
 type Program struct {
 	Do   Command
 	Undo []Command
@@ -104,3 +112,7 @@ func (Folder) act()     {}
 func (Attributes) act() {}
 func (Symlink) act()    {}
 func (Program) act()    {}
+
+// Report receives one problem of a configuration: the key below the table that
+// is validated, what is wrong with it, and what to write instead.
+type Report func(key, wrong, instead string)
