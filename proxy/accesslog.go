@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,33 +23,49 @@ const maxPooledLine = 16 << 10
 // formats its line and hands it to the one goroutine in Run, which alone
 // touches the file; there is no lock on the way.
 type AccessLog struct {
-	append appendField // nil when no access log is kept
-	writer *lineWriter
+	target atomic.Pointer[accessTarget] // written by Run, once it runs
+	errors *slog.Logger
 	queue  chan *[]byte
 	reopen chan struct{}
+	next   chan *accessTarget
 	done   chan struct{} // closed when Run has written its last line
 	lines  sync.Pool     // of *[]byte
+}
+
+// accessTarget is how lines look and where they go.
+type accessTarget struct {
+	append appendField // nil when no access log is kept
+	writer *lineWriter
 }
 
 // NewAccessLog prepares the access log of cfg; it touches no file. Troubles with
 // the file are told to errors, at most once a minute. The error is a *FormatError.
 func NewAccessLog(cfg LogConfig, errors *slog.Logger) (*AccessLog, error) {
 	l := &AccessLog{
+		errors: errors,
 		queue:  make(chan *[]byte, queueLines),
 		reopen: make(chan struct{}, 1),
+		next:   make(chan *accessTarget),
 		done:   make(chan struct{}),
 		lines:  sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }},
 	}
+	target, err := newAccessTarget(cfg, errors)
+	if err != nil {
+		return nil, err
+	}
+	l.target.Store(target)
+	return l, nil
+}
+
+func newAccessTarget(cfg LogConfig, errors *slog.Logger) (*accessTarget, error) {
 	if cfg.Access == "" {
-		return l, nil
+		return &accessTarget{writer: newLineWriter(nowhere{}, errors)}, nil
 	}
 	appendLine, err := lineFormat(cfg.Format)
 	if err != nil {
 		return nil, err
 	}
-	l.append = appendLine
-	l.writer = newLineWriter(accessSink(cfg, errors), errors)
-	return l, nil
+	return &accessTarget{appendLine, newLineWriter(accessSink(cfg, errors), errors)}, nil
 }
 
 func accessSink(cfg LogConfig, errors *slog.Logger) sink {
@@ -71,20 +88,10 @@ func lineFormat(format string) (appendField, error) {
 
 // Open opens the file, so that a path that cannot be written is an error before
 // anything is served. Close or the end of Run closes it.
-func (l *AccessLog) Open() error {
-	if l.writer == nil {
-		return nil
-	}
-	return l.writer.sink.Open()
-}
+func (l *AccessLog) Open() error { return l.target.Load().writer.sink.Open() }
 
 // Close closes a log that was opened but never ran.
-func (l *AccessLog) Close() error {
-	if l.writer == nil {
-		return nil
-	}
-	return l.writer.sink.Close()
-}
+func (l *AccessLog) Close() error { return l.target.Load().writer.sink.Close() }
 
 // Reopen makes Run open the path anew, after logrotate has renamed the file.
 func (l *AccessLog) Reopen() {
@@ -98,55 +105,54 @@ func (l *AccessLog) Reopen() {
 // the file. End it after the servers: requests that finish later are not logged.
 func (l *AccessLog) Run(ctx context.Context) error {
 	defer close(l.done)
-	if l.writer == nil {
-		<-ctx.Done()
-		return nil
-	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
+		writer := l.target.Load().writer
 		select {
 		case line := <-l.queue:
-			l.write(line)
+			l.write(writer, line)
 		case <-l.reopen:
-			l.writer.reopen()
+			writer.reopen()
 		case <-tick.C:
-			l.writer.tick()
+			writer.tick()
+		case next := <-l.next:
+			l.exchange(next)
 		case <-ctx.Done():
-			l.drain()
-			return l.writer.close()
+			l.drain(writer)
+			return writer.close()
 		}
 	}
 }
 
 // write writes a line together with those that wait behind it, so that a busy
 // log costs one system call for many lines and a quiet one is up to date.
-func (l *AccessLog) write(line *[]byte) {
-	l.take(line)
-	for !l.writer.full() {
+func (l *AccessLog) write(writer *lineWriter, line *[]byte) {
+	l.take(writer, line)
+	for !writer.full() {
 		select {
 		case line := <-l.queue:
-			l.take(line)
+			l.take(writer, line)
 			continue
 		default:
 		}
 		break
 	}
-	l.writer.flush()
+	writer.flush()
 }
 
-func (l *AccessLog) take(line *[]byte) {
-	l.writer.add(*line)
+func (l *AccessLog) take(writer *lineWriter, line *[]byte) {
+	writer.add(*line)
 	if cap(*line) <= maxPooledLine {
 		l.lines.Put(line)
 	}
 }
 
-func (l *AccessLog) drain() {
+func (l *AccessLog) drain(writer *lineWriter) {
 	for {
 		select {
 		case line := <-l.queue:
-			l.write(line)
+			l.write(writer, line)
 		default:
 			return
 		}
@@ -167,7 +173,7 @@ func (l *AccessLog) Wrap(next http.Handler) http.Handler {
 // finish logs the request, now or when the server says that the response has left.
 func (l *AccessLog) finish(t *transaction) {
 	t.finish()
-	if l.append == nil {
+	if l.target.Load().append == nil {
 		return
 	}
 	c := t.exchange.conn
@@ -181,8 +187,12 @@ func (l *AccessLog) finish(t *transaction) {
 }
 
 func (l *AccessLog) log(t *transaction) {
+	appendLine := l.target.Load().append
+	if appendLine == nil { // since the request began
+		return
+	}
 	line := l.lines.Get().(*[]byte)
-	*line = append(l.append((*line)[:0], t), '\n')
+	*line = append(appendLine((*line)[:0], t), '\n')
 	select {
 	case <-l.done:
 		return

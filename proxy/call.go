@@ -60,6 +60,9 @@ func (c *call) leave() {
 	if c.gate != nil {
 		c.gate.leave()
 		c.gate = nil
+		if u := c.route.upstream; u.retired.Load() {
+			u.dropIdle()
+		}
 	}
 }
 

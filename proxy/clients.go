@@ -14,9 +14,8 @@ import (
 // connections drives out itself, and a client that sends requests is served.
 // Every operation but drain takes constant time.
 type clients struct {
-	limits Limits
-
 	mu        sync.Mutex
+	limits    Limits
 	changed   *sync.Cond // the counts changed
 	open      map[*client]struct{}
 	upgraded  int // of the open ones, those that left HTTP
@@ -51,10 +50,18 @@ type client struct {
 	hasten        func() // ends the connection soon if it is idle; may be nil
 }
 
-func newClients(limits Limits) *clients {
-	t := &clients{limits: limits, open: map[*client]struct{}{}, addresses: map[netip.Prefix]*neighbours{}}
+func newClients() *clients {
+	t := &clients{open: map[*client]struct{}{}, addresses: map[netip.Prefix]*neighbours{}}
 	t.changed = sync.NewCond(&t.mu)
 	return t
+}
+
+// limit sets how many connections are let in from now on. None that is open is
+// closed for it.
+func (t *clients) limit(limits Limits) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.limits = limits
 }
 
 // admit takes a new connection in, as a waiting one. If that is one too many, a

@@ -12,11 +12,12 @@ import (
 // ErrorLog is where gateway's own events go: one line of key=value text an
 // event, whatever the event's text holds, and no secrets.
 type ErrorLog struct {
-	mu   sync.Mutex // guards sink, which one goroutine at a time may use
-	sink sink
-	path string
-	warn sync.Once
-	log  *slog.Logger
+	mu    sync.Mutex // guards sink, which one goroutine at a time may use
+	sink  sink
+	path  string
+	warn  sync.Once
+	level slog.LevelVar
+	log   *slog.Logger
 }
 
 // NewErrorLog prepares the error log of cfg; it touches no file.
@@ -25,13 +26,17 @@ func NewErrorLog(cfg LogConfig) (*ErrorLog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log level %q %w", cfg.Level, err)
 	}
-	l := &ErrorLog{path: cfg.Error}
-	l.sink = standardStream{os.Stderr}
-	if cfg.Error != "-" {
-		l.sink = newLogFile(cfg, cfg.Error, func(err error) { fmt.Fprintln(os.Stderr, "error log:", err) })
-	}
-	l.log = slog.New(redactHandler{slog.NewTextHandler(errorWriter{l}, &slog.HandlerOptions{Level: level})})
+	l := &ErrorLog{path: cfg.Error, sink: errorSink(cfg)}
+	l.level.Set(level)
+	l.log = slog.New(redactHandler{slog.NewTextHandler(errorWriter{l}, &slog.HandlerOptions{Level: &l.level})})
 	return l, nil
+}
+
+func errorSink(cfg LogConfig) sink {
+	if cfg.Error == "-" {
+		return standardStream{os.Stderr}
+	}
+	return newLogFile(cfg, cfg.Error, func(err error) { fmt.Fprintln(os.Stderr, "error log:", err) })
 }
 
 // Open opens the file.
@@ -65,13 +70,14 @@ type errorWriter struct{ log *ErrorLog }
 func (w errorWriter) Write(line []byte) (int, error) {
 	w.log.mu.Lock()
 	n, err := w.log.sink.Write(line)
+	path := w.log.path
 	w.log.mu.Unlock()
 	if err == nil {
 		return n, nil
 	}
 	// A disk that is full must not hide the event: the service manager's journal is the next best place.
 	w.log.warn.Do(func() {
-		fmt.Fprintf(os.Stderr, "error log %s cannot be written, events go to standard error as well: %v\n", w.log.path, err)
+		fmt.Fprintf(os.Stderr, "error log %s cannot be written, events go to standard error as well: %v\n", path, err)
 	})
 	return io.Writer(os.Stderr).Write(line)
 }

@@ -11,6 +11,7 @@ import (
 // conn is what a listener knows of a client's connection. The server makes one
 // for every connection and puts it in the context of its requests.
 type conn struct {
+	settings *settings
 	endpoint string               // as Endpoint.String writes it: ":443", "http://:80"
 	local    net.Addr             // where the client arrived
 	remote   net.Addr             // who it is, before trusted_proxies are looked at

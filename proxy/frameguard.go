@@ -69,7 +69,7 @@ func (g *frameGuard) ConnectionState() tls.ConnectionState { return *g.conn.tls 
 // Read passes on what the client sends after a look at its frames.
 func (g *frameGuard) Read(p []byte) (int, error) {
 	if g.preface == 0 && g.server.draining.Load() {
-		g.server.http2.drain() // which has passed this connection by if it is that new
+		g.conn.settings.http2.drain() // which has passed this connection by if it is that new
 	}
 	read := g.Conn.Read
 	if g.atSettings(len(p)) {
@@ -137,7 +137,7 @@ func (g *frameGuard) begins(f frame) (reason string) {
 	default:
 		return g.calm.received(f, time.Now())
 	}
-	if g.continuations > maxContinuations || g.headerBytes > maxHeaderList(g.server.opts.Limits) {
+	if g.continuations > maxContinuations || g.headerBytes > maxHeaderList(g.conn.settings.limits) {
 		return cutHead
 	}
 	return ""
@@ -150,7 +150,7 @@ func (g *frameGuard) pace() {
 	slow := g.openHead || !g.in.between() && !g.in.inPayload(frameData)
 	switch {
 	case slow && !g.pacing:
-		g.deadline.setGuard(time.Now().Add(g.server.opts.Timeouts.Header), false)
+		g.deadline.setGuard(time.Now().Add(g.conn.settings.timeouts.Header), false)
 	case !slow && g.pacing:
 		g.deadline.setGuard(time.Time{}, false)
 	}

@@ -80,7 +80,7 @@ const errEarlyBytes = malformedBody("the client sent too much before its upgrade
 
 // newWireGuard guards c, which speaks HTTP/1 above TLS if there is TLS.
 func (s *Server) newWireGuard(c net.Conn, of *client, as *conn) *wireGuard {
-	g := &wireGuard{Conn: c, conn: as, client: of, limits: s.opts.Limits, timeouts: s.opts.Timeouts, draining: &s.draining, buffers: &s.buffers}
+	g := &wireGuard{Conn: c, conn: as, client: of, limits: as.settings.limits, timeouts: as.settings.timeouts, draining: &s.draining, buffers: &s.buffers}
 	g.deadline.conn = c
 	as.wire = g
 	as.account.deferred = true // finished and Close call answered

@@ -411,7 +411,7 @@ func FuzzWireGuard_PassesOnlyWhatNetHTTPParses(f *testing.F) {
 		s := NewServer(opts)
 		script := &wireScript{parts: []string{raw[:cut], raw[cut:]}}
 		c, _ := s.clients.admit(script)
-		g := s.newWireGuard(script, c, &conn{})
+		g := s.newWireGuard(script, c, &conn{settings: s.settings.Load()})
 		var passed bytes.Buffer
 		_, err := io.CopyBuffer(struct{ io.Writer }{&passed}, struct{ io.Reader }{g}, make([]byte, size))
 		r := bufio.NewReader(bytes.NewReader(passed.Bytes()))

@@ -64,14 +64,17 @@ type Handler struct {
 
 // NewHandler builds the handler of one configuration, which must have been
 // found valid. It opens nothing.
-func NewHandler(cfg Config, deps Deps) (*Handler, error) {
+func NewHandler(cfg Config, deps Deps) (*Handler, error) { return newHandler(cfg, deps, nil) }
+
+// newHandler takes over what it can of the upstreams of the handler before.
+func newHandler(cfg Config, deps Deps, before map[string]*upstream) (*Handler, error) {
 	trusted, err := newTrustedProxies(cfg.TrustedProxies)
 	if err != nil {
 		return nil, err
 	}
 	upstreams := map[string]*upstream{}
 	for _, b := range cfg.Backends {
-		if upstreams[b.Name], err = newUpstream(b, cfg.Timeouts, deps); err != nil {
+		if upstreams[b.Name], err = upstreamOf(b, cfg.Timeouts, deps, before[b.Name]); err != nil {
 			return nil, err
 		}
 	}
@@ -119,16 +122,13 @@ func (h *Handler) Close() {
 // from Deps.Availability, which should not call the backend up while Drain runs.
 // WebSockets are not waited for: they end with the backend. A stream of events
 // is, until ctx ends.
-//
-// After a reload, the handler of the old configuration may have requests left
-// and is drained as well.
 func (h *Handler) Drain(ctx context.Context, backend string) error {
 	u := h.upstreams[backend]
 	if u == nil {
 		return fmt.Errorf("there is no backend %q to drain", backend)
 	}
-	if err := u.gate.drain(ctx); err != nil {
-		return fmt.Errorf("backend %q still has %d requests: %w", backend, u.gate.inFlight.Load(), err)
+	if err := u.drain(ctx); err != nil {
+		return fmt.Errorf("backend %q still has %d requests: %w", backend, u.inFlight(), err)
 	}
 	return nil
 }

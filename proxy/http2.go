@@ -21,20 +21,21 @@ const maxFrame = 16 << 10
 type http2Server struct {
 	server *http2.Server
 	base   *http.Server // what http2 takes its settings and its shutdown from
+	usage               // by connections
 }
 
-func newHTTP2Server(s *Server) *http2Server {
+func newHTTP2Server(s *Server, limits Limits, timeouts Timeouts) *http2Server {
 	h := &http2Server{
 		server: &http2.Server{
-			MaxConcurrentStreams: uint32(s.opts.Limits.Streams),
+			MaxConcurrentStreams: uint32(limits.Streams),
 			MaxReadFrameSize:     maxFrame,
-			IdleTimeout:          s.opts.Timeouts.Idle,
-			WriteByteTimeout:     s.opts.Timeouts.Write,
+			IdleTimeout:          timeouts.Idle,
+			WriteByteTimeout:     timeouts.Write,
 		},
 		base: &http.Server{
 			Handler:        http.HandlerFunc(s.serveRequest),
 			ConnState:      connState,
-			MaxHeaderBytes: maxHeaderList(s.opts.Limits),
+			MaxHeaderBytes: maxHeaderList(limits),
 			ErrorLog:       slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
 		},
 	}
@@ -56,6 +57,8 @@ func maxHeaderList(l Limits) int { return int(l.Header) + headBeyond + 32*(l.Hea
 
 // serve serves a connection until it ends.
 func (h *http2Server) serve(ctx context.Context, g *frameGuard) {
+	g.server.enlist(h)
+	defer h.end()
 	ctx = context.WithValue(ctx, connKey, g.conn)
 	h.server.ServeConn(g, &http2.ServeConnOpts{Context: ctx, BaseConfig: h.base})
 	g.end()

@@ -30,6 +30,14 @@ func (s standardStream) Write(lines []byte) (int, error) { return s.file.Write(l
 func (s standardStream) Reopen() error                   { return nil }
 func (s standardStream) Close() error                    { return nil }
 
+// nowhere is the sink of a log that is not kept.
+type nowhere struct{}
+
+func (nowhere) Open() error                     { return nil }
+func (nowhere) Write(lines []byte) (int, error) { return len(lines), nil }
+func (nowhere) Reopen() error                   { return nil }
+func (nowhere) Close() error                    { return nil }
+
 // lineWriter gathers lines into batches for a sink. One goroutine owns it.
 //
 // A sink that refuses, as a full disk does, never holds up a request: lines are

@@ -26,90 +26,58 @@ const (
 // bound is one endpoint that is listened on.
 type bound struct {
 	net.Listener
-	name      string // Endpoint.String
-	plainOnly bool
-	retired   atomic.Bool // closed by ourselves
+	endpoint atomic.Pointer[Endpoint] // a reload may make it plain only, or not
+	retired  atomic.Bool              // closed by ourselves
+}
+
+func newBound(l net.Listener, e Endpoint) *bound {
+	b := &bound{Listener: l}
+	b.endpoint.Store(&e)
+	return b
 }
 
 func listenTCP(ctx context.Context, network, address string) (net.Listener, error) {
-	config := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
+	return listenConfig().Listen(ctx, network, address)
+}
+
+func listenConfig() *net.ListenConfig {
+	return &net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount,
 	}}
-	return config.Listen(ctx, network, address)
 }
 
 // Bind opens all endpoints, written as in Site.Listen, or none of them. Those that
 // are open already stay as they are. While Serve runs, new ones are served at
 // once. The error is a *BindError for what could not be opened, and wraps the
 // system's reason, for example syscall.EADDRINUSE or syscall.EACCES.
-func (s *Server) Bind(ctx context.Context, endpoints []string) (err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return net.ErrClosed
+func (s *Server) Bind(ctx context.Context, endpoints []string) error {
+	prepared, err := s.Prepare(ctx, endpoints)
+	if err != nil {
+		return err
 	}
-	opened := map[string]*bound{}
-	defer func() {
-		if err != nil {
-			closeAll(opened)
-		}
-	}()
-	for _, written := range endpoints {
-		endpoint, err := ParseEndpoint(written)
-		if err != nil {
-			return &BindError{Endpoint: written, Err: err}
-		}
-		name := endpoint.String()
-		if s.listeners[name] != nil || opened[name] != nil {
-			continue
-		}
-		l, err := s.opts.Listen(ctx, endpoint.Network, endpoint.Address)
-		if err != nil {
-			return &BindError{Endpoint: written, Address: endpoint.Address, Err: err}
-		}
-		opened[name] = &bound{Listener: l, name: name, plainOnly: endpoint.PlainOnly}
-	}
-	s.add(opened)
+	prepared.add()
 	return nil
 }
 
-// add takes listeners over; s.mu is held.
-func (s *Server) add(opened map[string]*bound) {
-	for name, l := range opened {
-		s.listeners[name] = l
-		if s.serving {
-			s.accepting.Go(func() { s.accept(l) })
-		}
-	}
+// retire closes a listener and returns the connections that it had not given to
+// accept yet: closing alone would reset them.
+func (l *bound) retire() []net.Conn {
+	l.retired.Store(true)
+	waiting := acceptWaiting(l.Listener)
+	_ = l.Close() // accept sees it
+	return waiting
 }
 
-// Unbind closes the listeners of all endpoints but those to keep. Connections
-// that came in by them go on until they end.
-func (s *Server) Unbind(keep []string) error {
-	kept := map[string]bool{}
-	for _, written := range keep {
-		endpoint, err := ParseEndpoint(written)
-		if err != nil {
-			return err
+// retire stops to listen on those of l, and serves who is there already. s.mu is held.
+func (s *Server) retire(all map[string]*bound) {
+	for _, l := range all {
+		for _, raw := range l.retire() {
+			if s.serving {
+				s.welcome(raw, l)
+			} else {
+				_ = raw.Close()
+			}
 		}
-		kept[endpoint.String()] = true
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name, l := range s.listeners {
-		if !kept[name] {
-			l.retired.Store(true)
-			_ = l.Close() // accept sees it
-			delete(s.listeners, name)
-		}
-	}
-	return nil
-}
-
-func closeAll(listeners map[string]*bound) {
-	for _, l := range listeners {
-		l.retired.Store(true)
-		_ = l.Close() // accept sees it
 	}
 }
 
@@ -154,7 +122,7 @@ func (s *Server) stopAccepting() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	closeAll(s.listeners)
+	s.retire(s.listeners)
 }
 
 // accept takes connections from l until it is closed. An error that may pass is
@@ -166,21 +134,21 @@ func (s *Server) accept(l *bound) {
 		switch {
 		case l.retired.Load():
 			if err == nil {
-				_ = raw.Close()
+				s.welcome(raw, l)
 			}
 			return
 		case errors.Is(err, net.ErrClosed):
-			s.fail(fmt.Errorf("the listener of %q was closed from outside: %w", l.name, err))
+			s.fail(fmt.Errorf("the listener of %q was closed from outside: %w", l.endpoint.Load().String(), err))
 			return
 		case err != nil:
 			if backoff == 0 {
-				s.opts.Log.Error("can't accept connections; trying on", "endpoint", l.name, "error", err)
+				s.opts.Log.Error("can't accept connections; trying on", "endpoint", l.endpoint.Load().String(), "error", err)
 			}
 			backoff = min(max(2*backoff, acceptBackoffFirst), acceptBackoffMost)
 			s.pause(backoff)
 			continue
 		case backoff > 0:
-			s.opts.Log.Info("accepting connections again", "endpoint", l.name)
+			s.opts.Log.Info("accepting connections again", "endpoint", l.endpoint.Load().String())
 			backoff = 0
 		}
 		s.welcome(raw, l)

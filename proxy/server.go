@@ -33,11 +33,11 @@ type Options struct {
 // A Server is used once: Bind, then Serve, which returns when all has ended.
 type Server struct {
 	opts     Options
+	settings atomic.Pointer[settings]
 	handler  atomic.Pointer[http.Handler]
 	clients  *clients
 	buffers  headBuffers
 	http1    *http.Server
-	http2    *http2Server
 	heads    *handoff // connections whose first head is there, for http1
 	draining atomic.Bool
 	running  atomic.Int64    // requests that the handler serves
@@ -55,6 +55,7 @@ type Server struct {
 	accepting sync.WaitGroup
 	mu        sync.Mutex
 	listeners map[string]*bound
+	http2s    []*http2Server // the one of settings, and those that still have connections
 	serving   bool
 	closed    bool
 }
@@ -64,7 +65,7 @@ func NewServer(opts Options) *Server {
 	if opts.Listen == nil {
 		opts.Listen = listenTCP
 	}
-	s := &Server{opts: opts, clients: newClients(opts.Limits), heads: newHandoff(), listeners: map[string]*bound{}}
+	s := &Server{opts: opts, clients: newClients(), heads: newHandoff(), listeners: map[string]*bound{}}
 	s.alive, s.kill = context.WithCancelCause(context.Background())
 	s.stopping, s.fail = context.WithCancelCause(s.alive)
 	s.requests, s.cancel = context.WithCancelCause(context.Background())
@@ -74,13 +75,13 @@ func NewServer(opts Options) *Server {
 		ConnState:                    connState,
 		BaseContext:                  func(net.Listener) context.Context { return s.requests },
 		ConnContext:                  connContext,
-		MaxHeaderBytes:               int(opts.Limits.Header) + 4<<10, // the guard draws the line before
+		MaxHeaderBytes:               largestHeader + 4<<10, // the guard draws the line before
 		ErrorLog:                     slog.NewLogLogger(opts.Log.Handler(), slog.LevelDebug),
 		DisableGeneralOptionsHandler: true,
 		Protocols:                    new(http.Protocols),
 	}
 	s.http1.Protocols.SetHTTP1(true)
-	s.http2 = newHTTP2Server(s)
+	s.Configure(opts.Limits, opts.Timeouts)
 	return s
 }
 

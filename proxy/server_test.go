@@ -146,31 +146,6 @@ func TestServer_LogsAFaultOfAHandlerOnce(t *testing.T) {
 	}
 }
 
-func TestServer_OpensAndClosesEndpointsWhileItServes(t *testing.T) {
-	lab := wireStart(t, wireEcho)
-	old := lab.dial(wirePlain)
-	wireSend(t, old, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	if _, err := http.ReadResponse(bufio.NewReader(old), nil); err != nil { // it is accepted now
-		t.Fatal(err)
-	}
-	const added = "http://[::1]:0"
-	if err := lab.server.Bind(t.Context(), []string{wireTLS, added}); err != nil {
-		t.Skipf("no IPv6 here: %v", err)
-	}
-	if err := lab.server.Unbind([]string{wireTLS, added}); err != nil {
-		t.Fatal(err)
-	}
-	if addrs := lab.server.Addrs(); len(addrs) != 2 || addrs[wirePlain] != nil {
-		t.Errorf("bound %v", addrs)
-	}
-	for name, c := range map[string]net.Conn{"old": old, "added": lab.dial(added)} {
-		wireSend(t, c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-		if statuses, _ := wireAnswers(t, c); len(statuses) != 1 {
-			t.Errorf("%s: answers %v", name, statuses)
-		}
-	}
-}
-
 // wireExhausted is a listener that has no file descriptors for a while.
 type wireExhausted struct {
 	net.Listener

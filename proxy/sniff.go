@@ -55,8 +55,9 @@ func (s *sniffed) CloseWrite() error { return closeWrite(s.Conn) }
 // http1 or closed. It runs in the connection's own goroutine, so that a slow
 // client delays nobody.
 func (s *Server) converse(c *client, l *bound) {
-	of := &conn{endpoint: l.name, local: c.raw.LocalAddr(), remote: c.raw.RemoteAddr()}
-	_ = c.raw.SetDeadline(time.Now().Add(s.opts.Timeouts.Handshake))
+	endpoint := *l.endpoint.Load()
+	of := &conn{settings: s.settings.Load(), endpoint: endpoint.String(), local: c.raw.LocalAddr(), remote: c.raw.RemoteAddr()}
+	_ = c.raw.SetDeadline(time.Now().Add(of.settings.timeouts.Handshake))
 	first, err := sniff(c.raw)
 	switch {
 	case err != nil:
@@ -64,8 +65,8 @@ func (s *Server) converse(c *client, l *bound) {
 	case !first.isTLS():
 		_ = c.raw.SetDeadline(time.Time{})
 		s.serveHTTP1(first, c, of)
-	case l.plainOnly || s.opts.TLS == nil:
-		s.refuseTLS(c, l)
+	case endpoint.PlainOnly || s.opts.TLS == nil:
+		s.refuseTLS(c, of)
 	default:
 		s.serveTLS(first, c, of)
 	}
@@ -79,12 +80,12 @@ func (c *client) close() {
 
 // refuseTLS answers a ClientHello on a plain port with the alert that TLS has
 // for it, which clients report better than a closed connection.
-func (s *Server) refuseTLS(c *client, l *bound) {
+func (s *Server) refuseTLS(c *client, of *conn) {
 	// A record of type alert, version 3.1, 2 bytes: fatal, handshake_failure.
 	_, _ = c.raw.Write([]byte{0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x28})
 	if n, due := s.failing.due(time.Now()); due {
 		s.opts.Log.Info("a client spoke TLS on a port that is plain HTTP only",
-			"endpoint", l.name, "client", c.raw.RemoteAddr().String(), "failures", n)
+			"endpoint", of.endpoint, "client", c.raw.RemoteAddr().String(), "failures", n)
 	}
 	linger(c.raw, c.raw)
 	c.close()
@@ -108,7 +109,7 @@ func (s *Server) serveTLS(first *sniffed, c *client, of *conn) {
 		_ = secure.Close()
 		c.close()
 	case "h2":
-		s.http2.serve(s.requests, newFrameGuard(s, secure, c, of))
+		of.settings.http2.serve(s.requests, newFrameGuard(s, secure, c, of))
 	default:
 		s.serveHTTP1(secure, c, of)
 	}

@@ -34,12 +34,13 @@ var (
 // returns when no connection and no handler is left.
 func (s *Server) stop() error {
 	s.draining.Store(true)
+	timeouts := s.settings.Load().timeouts
 	s.clients.drain()
-	s.http2.drain()
+	s.drainHTTP2()
 
 	upgraded := make(chan error, 1)
-	go func() { upgraded <- s.endUpgraded() }()
-	drained := s.within(s.alive, s.opts.Timeouts.Drain, errDrain, onlyUpgraded)
+	go func() { upgraded <- s.endUpgraded(timeouts.Upgraded) }()
+	drained := s.within(s.alive, timeouts.Drain, errDrain, onlyUpgraded)
 	if errors.Is(drained, errDrain) {
 		s.cutOff()
 	}
@@ -47,7 +48,7 @@ func (s *Server) stop() error {
 		s.opts.Log.Info("upgraded connections were closed", "reason", err)
 	}
 	if errors.Is(drained, errDrain) {
-		drained = fmt.Errorf("requests were cut off after %v: %w", s.opts.Timeouts.Drain, drained)
+		drained = fmt.Errorf("requests were cut off after %v: %w", timeouts.Drain, drained)
 	}
 	return errors.Join(drained, s.end())
 }
@@ -64,8 +65,8 @@ func (s *Server) cutOff() {
 func onlyUpgraded(open, upgraded int) bool { return open == upgraded }
 
 // endUpgraded waits for upgraded connections to end by themselves, then closes them.
-func (s *Server) endUpgraded() error {
-	err := s.within(s.alive, s.opts.Timeouts.Upgraded, errUpgraded, func(_, upgraded int) bool { return upgraded == 0 })
+func (s *Server) endUpgraded(within time.Duration) error {
+	err := s.within(s.alive, within, errUpgraded, func(_, upgraded int) bool { return upgraded == 0 })
 	if err != nil {
 		s.clients.closeAll(func(c *client) bool { return c.state == clientUpgraded })
 	}

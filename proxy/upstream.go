@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,6 +42,10 @@ type upstream struct {
 	unsafe   *http.Transport // for the others; the same as safe if connections are limited
 	limited  bool
 	patience time.Duration // for a connection to become free, if they are limited
+
+	recipe  recipe
+	elders  []*upstream // of the same name before a reload, that had requests left then
+	retired atomic.Bool // another one has taken its place
 
 	gate      *gate
 	suspicion suspicion

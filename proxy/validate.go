@@ -21,10 +21,13 @@ func (l Limits) Validate(report Report) {
 		report("streams", "is more than HTTP/2 can count", "write a number such as 128")
 	}
 	atLeast(report, "header_lines", l.HeaderLines, 10)
-	between(report, "header", l.Header, 4<<10, 16<<20)
+	between(report, "header", l.Header, 4<<10, largestHeader)
 	between(report, "buffer", l.Buffer, 0, 16<<20)
 	atLeastSize(report, "body", l.Body)
 }
+
+// largestHeader is more than any request head can be meant to be.
+const largestHeader = 16 << 20
 
 func atLeast(report Report, key string, n, least int) {
 	if n < least {

@@ -1,0 +1,74 @@
+package proxy
+
+import (
+	"fmt"
+	"log/slog"
+)
+
+// LogChange is a log that shall be written elsewhere or in another format, with
+// all that could fail behind it. Either Commit or Discard must be called.
+type LogChange struct {
+	commit  func()
+	discard func() error
+}
+
+// Commit writes what comes from now on as the change says.
+func (c *LogChange) Commit() { c.commit() }
+
+// Discard leaves the log as it is.
+func (c *LogChange) Discard() error { return c.discard() }
+
+// Prepare opens what cfg names, for a log that runs. A line whose request ends
+// while Commit is under way may still be in the old format.
+func (l *AccessLog) Prepare(cfg LogConfig) (*LogChange, error) {
+	next, err := newAccessTarget(cfg, l.errors)
+	if err != nil {
+		return nil, err
+	}
+	if err := next.writer.sink.Open(); err != nil {
+		return nil, err
+	}
+	return &LogChange{func() { l.commit(next) }, next.writer.sink.Close}, nil
+}
+
+func (l *AccessLog) commit(next *accessTarget) {
+	select {
+	case l.next <- next:
+	case <-l.done:
+		_ = next.writer.sink.Close() // nothing was written
+	}
+}
+
+// exchange is Run's part of a change: what waits goes where it was meant to go.
+func (l *AccessLog) exchange(next *accessTarget) {
+	before := l.target.Load().writer
+	l.drain(before)
+	l.target.Store(next)
+	if err := before.close(); err != nil {
+		l.errors.Error("the access log was changed", "error", err)
+	}
+}
+
+// Prepare opens what cfg names.
+func (l *ErrorLog) Prepare(cfg LogConfig) (*LogChange, error) {
+	level, err := parseLevel(cfg.Level)
+	if err != nil {
+		return nil, fmt.Errorf("log level %q %w", cfg.Level, err)
+	}
+	next := errorSink(cfg)
+	if err := next.Open(); err != nil {
+		return nil, err
+	}
+	return &LogChange{func() { l.commit(cfg.Error, level, next) }, next.Close}, nil
+}
+
+func (l *ErrorLog) commit(path string, level slog.Level, next sink) {
+	l.mu.Lock()
+	before := l.sink
+	l.path, l.sink = path, next
+	l.mu.Unlock()
+	l.level.Set(level)
+	if err := before.Close(); err != nil {
+		l.log.Warn("the former error log", "error", err)
+	}
+}
