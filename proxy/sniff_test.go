@@ -69,9 +69,7 @@ func TestSniff_AnswersTLSOnAPlainPortWithAnAlert(t *testing.T) {
 	if err := c.Handshake(); err == nil || !strings.Contains(err.Error(), "handshake failure") {
 		t.Errorf("error %v, want an alert", err)
 	}
-	if !strings.Contains(lab.log.String(), "plain HTTP only") {
-		t.Errorf("not logged:\n%s", lab.log)
-	}
+	logTestEventually(t, "the log tells of it", func() bool { return strings.Contains(lab.log.String(), "plain HTTP only") })
 }
 
 func TestSniff_EndsAnACMEConnectionAfterItsHandshake(t *testing.T) {
