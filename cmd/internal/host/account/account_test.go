@@ -165,7 +165,7 @@ func TestParseKeys_KnowsWhatIsTakenForAPublicKey(t *testing.T) {
 }
 
 func TestSettings_ListWhatSSHDPrints(t *testing.T) {
-	s := parseSettings("port 22\nport 2222\nstrictmodes yes\nallowusers alice\nallowusers bob@10.*\nauthorizedkeysfile %h/k /etc/keys/%u/%U .ssh/%%\n")
+	s := ParseSettings("port 22\nport 2222\nstrictmodes yes\nallowusers alice\nallowusers bob@10.*\nauthorizedkeysfile %h/k /etc/keys/%u/%U .ssh/%%\n")
 	if got := s.Ports(); !reflect.DeepEqual(got, []int{22, 2222}) {
 		t.Errorf("ports %v", got)
 	}
@@ -197,7 +197,7 @@ func TestSettings_AdmitAsTheirListsSay(t *testing.T) {
 		{"forcecommand internal-sftp", near, "ForceCommand"},
 		{"forcecommand none", near, ""},
 	} {
-		got := parseSettings(c.settings).admits("alice", []string{"alice", "sudo"}, c.from)
+		got := ParseSettings(c.settings).admits("alice", []string{"alice", "sudo"}, c.from)
 		if (got == "") != (c.why == "") || !strings.Contains(got, c.why) {
 			t.Errorf("%q from %v: got %q", c.settings, c.from, got)
 		}
@@ -257,7 +257,7 @@ func TestKeyLogin_JudgesAsSSHDDoes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			login := d.KeyLogin(m, d.Accounts[0], parseSettings(c.settings), near)
+			login := d.KeyLogin(m, d.Accounts[0], ParseSettings(c.settings), near)
 			if (len(login.Usable) > 0) != (c.why == "") {
 				t.Fatalf("got %+v, want %q", login, c.why)
 			}
@@ -367,7 +367,7 @@ func FuzzParse_NeverPanics(f *testing.F) {
 		parseSudo(text)
 		parseStatus(text)
 		parseConnection(word)
-		parseSettings(text).admits(word, []string{word}, netip.MustParseAddr("10.0.0.1"))
+		ParseSettings(text).admits(word, []string{word}, netip.MustParseAddr("10.0.0.1"))
 		fromMatches(word, netip.MustParseAddr("10.0.0.1"))
 	})
 }

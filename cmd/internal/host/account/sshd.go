@@ -48,11 +48,7 @@ func (s Settings) Ports() []int {
 func SSHD(ctx context.Context, m host.Machine, user string, from netip.Addr) (Settings, error) {
 	argv := []string{"sshd", "-T"}
 	if user != "" {
-		client := "0.0.0.0"
-		if from.IsValid() {
-			client = from.String()
-		}
-		argv = append(argv, "-C", fmt.Sprintf("user=%s,host=%s,addr=%s", user, client, client))
+		argv = append(argv, "-C", Connection(user, from))
 	}
 	if _, err := m.Lstat("/run/sshd"); errors.Is(err, fs.ErrNotExist) {
 		// sshd needs this folder even to print; systemd makes it when ssh.service
@@ -64,10 +60,22 @@ func SSHD(ctx context.Context, m host.Machine, user string, from netip.Addr) (Se
 	if err != nil {
 		return nil, fmt.Errorf("asking sshd for its settings: %w", err)
 	}
-	return parseSettings(string(result.Stdout)), nil
+	return ParseSettings(string(result.Stdout)), nil
 }
 
-func parseSettings(text string) Settings {
+// Connection describes a login for sshd's option -C, by which sshd finds the
+// `Match` blocks that fit. It is whole: sshd gives up where a block asks for
+// something that is not told, also for the address and the port of the host itself.
+func Connection(user string, from netip.Addr) string {
+	client := "0.0.0.0"
+	if from.IsValid() {
+		client = from.String()
+	}
+	return fmt.Sprintf("user=%s,host=%s,addr=%s,laddr=0.0.0.0,lport=22", user, client, client)
+}
+
+// ParseSettings reads what `sshd -T` prints.
+func ParseSettings(text string) Settings {
 	s := Settings{}
 	for line := range strings.Lines(text) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
