@@ -22,10 +22,10 @@ type call struct {
 	site   *site
 	route  *route
 
-	sent           time.Time // when the backend was asked
-	gate           *gate     // of the backend that has the request; nil before and after
-	backendFailure error     // how reading its response failed
-	aborted        bool      // the response ends without being complete
+	sent          time.Time // when the backend was asked
+	gate          *gate     // of the backend that has the request; nil before and after
+	sourceFailure error     // how reading the backend's response, or the file, has failed
+	aborted       bool      // the response ends without being complete
 }
 
 // callKey is where a request's context holds its call.

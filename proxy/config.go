@@ -63,15 +63,37 @@ type Site struct {
 	Default bool     `toml:"default"` // answers for unknown names and for clients that send none
 	Backend string   `toml:"backend"`
 	Body    *Size    `toml:"body"` // overrides [limits] body
-	Routes  []Route  `toml:"route"`
+	Rules
+	Routes []Route `toml:"route"`
 }
 
-// Route is the table [[site.route]]: the longest matching path prefix wins.
+// Route is the table [[site.route]]: of those that match a path, an exact one
+// wins, else the first with a regular expression, else the longest prefix.
 type Route struct {
 	Path    string `toml:"path"`
-	Backend string `toml:"backend"`
-	Strip   bool   `toml:"strip"` // the prefix is taken off before the backend is asked
-	Body    *Size  `toml:"body"`  // overrides the site's and [limits] body
+	Exact   bool   `toml:"exact"`   // path is the whole path, and no prefix
+	Match   string `toml:"match"`   // a regular expression in the place of path
+	Backend string `toml:"backend"` // a route that names nothing that answers has the site's own
+	Strip   bool   `toml:"strip"`   // the prefix is taken off before the backend is asked or the file looked for
+	Rewrite string `toml:"rewrite"` // what the backend is asked for, or the file that is looked for, with placeholders
+	Body    *Size  `toml:"body"`    // overrides the site's and [limits] body
+	Rules
+}
+
+// Rules are what a site, and each of its routes, can say of its requests beside
+// the backend. A route's own go before those of its site.
+type Rules struct {
+	Root     string   `toml:"root"`     // folder of static files
+	Index    []string `toml:"index"`    // files that stand for their folder; default index.html
+	Listing  bool     `toml:"listing"`  // a folder without one is listed
+	Fallback string   `toml:"fallback"` // path within root of the file for what is not there
+
+	Redirect       string `toml:"redirect"`        // where clients are sent, with placeholders
+	RedirectStatus int    `toml:"redirect_status"` // 301, 302, 303, 307 or 308; default 302
+	Respond        int    `toml:"respond"`         // a status from 400 on, answered with its page
+
+	Allow []string `toml:"allow"` // addresses or CIDR prefixes, or "all"; with any, nobody else is served
+	Deny  []string `toml:"deny"`  // the same, of those that are not served
 }
 
 // Backend is the proxy's part of the table [[backend]].

@@ -29,6 +29,7 @@ type failure struct {
 	page       string        // for the client; tells nothing of what is behind gateway
 	close      bool          // the client's connection can't be used any further
 	retryAfter time.Duration // 0: don't say
+	allow      string        // the methods that are offered, with 405
 	backendBad bool          // the backend should be looked at now
 	cause      error         // for the error log, may be nil
 }
@@ -43,6 +44,8 @@ const (
 	pageUnavailable = "The service is not available right now. Please try again in a moment."
 	pageTimeout     = "The service did not answer in time. Please try again in a moment."
 	pageBadAnswer   = "The service sent an answer that could not be passed on."
+	pageForbidden   = "You may not see this page."
+	pageNotFound    = "There is nothing at this address."
 )
 
 // failureOf decides what an error on the way to or from the backend means. The
@@ -140,7 +143,8 @@ func tooLarge() failure {
 
 // failureOfRefusal is for a request that was refused before any backend was asked.
 func failureOfRefusal(r *refusal) failure {
-	return failure{status: r.status, level: slog.LevelInfo, reason: r.reason, page: sentence(r.reason), close: true}
+	return failure{status: r.status, level: slog.LevelInfo, reason: r.reason, page: sentence(r.reason), close: true,
+		allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
 }
 
 func sentence(reason string) string {
@@ -151,17 +155,20 @@ func sentence(reason string) string {
 }
 
 func noSuchPath() failure {
-	return failure{status: http.StatusNotFound, level: slog.LevelInfo, reason: "site has no route for this path", page: "There is nothing at this address."}
+	return failure{status: http.StatusNotFound, level: slog.LevelInfo, reason: "site has no route for this path", page: pageNotFound}
 }
 
 // abortOf decides why a response ended early whose head was already sent. There
-// is no page any more, only a reason.
-func abortOf(fromBackend error, slowReader bool, c circumstances) failure {
+// is no page any more, only a reason. source is how reading what was to be sent
+// has failed.
+func abortOf(source error, slowReader bool, c circumstances) failure {
 	switch {
 	case slowReader:
 		return failure{level: slog.LevelInfo, reason: "client read the response too slowly"}
-	case c.client == nil && c.body == nil && fromBackend != nil:
-		return failure{level: slog.LevelError, reason: "backend cut its response short", cause: fromBackend, backendBad: true}
+	case errors.Is(source, errFileRead):
+		return failure{level: slog.LevelWarn, reason: "the file could not be read to its end", cause: source}
+	case c.client == nil && c.body == nil && source != nil:
+		return failure{level: slog.LevelError, reason: "backend cut its response short", cause: source, backendBad: true}
 	case c.body != nil && !errors.Is(c.body, errBodyCutShort):
 		return failure{level: slog.LevelInfo, reason: clientFailure(c).reason, cause: c.body}
 	case errors.Is(c.client, ErrDraining):

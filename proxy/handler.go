@@ -49,7 +49,7 @@ func (d Deps) count(backend string, held, failed int64) {
 }
 
 // Handler answers requests: it finds the site and the route, refuses what must
-// not reach a backend, and passes the rest on.
+// not reach a backend, serves files and redirects, and passes the rest on.
 type Handler struct {
 	deps      Deps
 	limits    Limits
@@ -60,6 +60,7 @@ type Handler struct {
 	pages     *pages
 	gatherer  gatherer
 	proxy     *httputil.ReverseProxy
+	buffers   *buffers
 }
 
 // NewHandler builds the handler of one configuration, which must have been
@@ -68,7 +69,7 @@ func NewHandler(cfg Config, deps Deps) (*Handler, error) { return newHandler(cfg
 
 // newHandler takes over what it can of the upstreams of the handler before.
 func newHandler(cfg Config, deps Deps, before map[string]*upstream) (*Handler, error) {
-	trusted, err := newTrustedProxies(cfg.TrustedProxies)
+	trusted, err := parseNetworks(cfg.TrustedProxies)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +87,7 @@ func newHandler(cfg Config, deps Deps, before map[string]*upstream) (*Handler, e
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{deps: deps, limits: cfg.Limits, timeouts: cfg.Timeouts, sites: sites, upstreams: upstreams, trusted: trusted, pages: pages}
+	h := &Handler{deps: deps, limits: cfg.Limits, timeouts: cfg.Timeouts, sites: sites, upstreams: upstreams, trusted: trustedProxies{trusted}, pages: pages, buffers: newBuffers()}
 	h.gatherer.largest = int64(cfg.Limits.Buffer)
 	h.proxy = h.reverseProxy()
 	return h, nil
@@ -105,7 +106,7 @@ func (h *Handler) reverseProxy() *httputil.ReverseProxy {
 		ModifyResponse: h.mapBack,
 		ErrorHandler:   h.failed,
 		ErrorLog:       log.New(io.Discard, "", 0), // each failure is logged once, by fail or abort
-		BufferPool:     newBuffers(),
+		BufferPool:     h.buffers,
 	}
 }
 
@@ -169,7 +170,7 @@ func (h *Handler) admit(c *call) *refusal {
 	return refused
 }
 
-// serveRoute passes a request on to the backend of its route, if its body may.
+// serveRoute answers a request as its route says, if it may be made at all.
 func (h *Handler) serveRoute(c *call) {
 	route, ok := c.site.route(c.target.path)
 	switch {
@@ -181,10 +182,21 @@ func (h *Handler) serveRoute(c *call) {
 		return
 	}
 	c.route, c.body.limit = route, route.body
-	if route.body > 0 && c.r.ContentLength > route.body {
+	switch {
+	case route.access != nil && !route.access.admits(c.origin.client):
+		h.fail(c, denied())
+	case route.body > 0 && c.r.ContentLength > route.body:
 		h.fail(c, tooLarge())
-		return
+	case route.answer != nil:
+		defer h.watchAbort(c)
+		route.answer.answer(h, c)
+	default:
+		h.passOn(c)
 	}
+}
+
+// passOn has the backend answer.
+func (h *Handler) passOn(c *call) {
 	out := c.outgoing()
 	release, err := h.gatherer.gather(out)
 	defer release()
@@ -234,7 +246,7 @@ func (h *Handler) watchAbort(c *call) {
 	if abort != http.ErrAbortHandler || c.exchange.failure != "" {
 		panic(abort)
 	}
-	f := abortOf(c.backendFailure, c.w.pace.hasExpired(), c.circumstances())
+	f := abortOf(c.sourceFailure, c.w.pace.hasExpired(), c.circumstances())
 	c.exchange.failure = f.reason
 	h.note(c, f)
 	panic(abort)
@@ -279,7 +291,7 @@ func (b *backendBody) Read(p []byte) (int, error) {
 	if err != nil {
 		b.call.leave() // the client may take its time to read the rest
 		if !errors.Is(err, io.EOF) {
-			b.call.backendFailure = err
+			b.call.sourceFailure = err
 		}
 	}
 	return n, err

@@ -18,20 +18,23 @@ type origin struct {
 	port    string     // port, as the client used it
 }
 
-// trustedProxies are the networks whose forwarding headers are believed.
-type trustedProxies []netip.Prefix
+// networks is a set of addresses.
+type networks []netip.Prefix
 
-func newTrustedProxies(written []string) (trustedProxies, error) {
-	var proxies trustedProxies
+func parseNetworks(written []string) (networks, error) {
+	var all networks
 	for _, one := range written {
 		prefix, err := parsePrefix(one)
 		if err != nil {
 			return nil, err
 		}
-		proxies = append(proxies, prefix)
+		all = append(all, prefix)
 	}
-	return proxies, nil
+	return all, nil
 }
+
+// trustedProxies are the networks whose forwarding headers are believed.
+type trustedProxies struct{ networks }
 
 // parsePrefix reads an address or a network such as 10.0.0.0/8.
 func parsePrefix(written string) (netip.Prefix, error) {
@@ -46,8 +49,8 @@ func parsePrefix(written string) (netip.Prefix, error) {
 	return netip.PrefixFrom(addr, addr.BitLen()), nil
 }
 
-func (t trustedProxies) contain(addr netip.Addr) bool {
-	for _, prefix := range t {
+func (n networks) contain(addr netip.Addr) bool {
+	for _, prefix := range n {
 		if prefix.Contains(addr) {
 			return true
 		}

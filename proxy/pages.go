@@ -16,12 +16,17 @@ var errorHTML string
 
 // pages words the answers that gateway gives itself.
 type pages struct {
-	html *template.Template
+	html    *template.Template
+	listing *template.Template
 }
 
 func newPages() (*pages, error) {
 	html, err := template.New("error.html").Parse(errorHTML)
-	return &pages{html}, err
+	if err != nil {
+		return nil, err
+	}
+	listing, err := newListingPage()
+	return &pages{html, listing}, err
 }
 
 // errorPage is what a page says. Its JSON form is for programs: WeChat's
@@ -52,7 +57,7 @@ func (p *pages) write(w http.ResponseWriter, r *http.Request, f failure, id stri
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.retryAfter.Seconds()))))
 	}
 	if f.status == http.StatusMethodNotAllowed { // RFC 9110, section 15.5.6
-		h.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+		h.Set("Allow", f.allow)
 	}
 	w.WriteHeader(f.status)
 	if r.Method != http.MethodHead {

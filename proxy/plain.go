@@ -33,11 +33,7 @@ func (c *call) plainAnswer() string {
 // redirect sends the client to the same host, path and query under https. The
 // status is 308, so that a POST stays a POST.
 func (c *call) redirect() {
-	h := c.w.Header()
-	h.Set("Location", "https://"+c.secureHost()+c.target.String())
-	h.Set("X-Request-Id", c.exchange.id)
-	h.Set("Content-Length", "0")
-	c.w.WriteHeader(http.StatusPermanentRedirect)
+	c.redirectTo("https://"+c.secureHost()+c.target.String(), http.StatusPermanentRedirect)
 }
 
 // secureHost is the authority to redirect to. On a port that speaks both, it is

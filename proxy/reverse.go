@@ -11,17 +11,23 @@ import (
 type reversal struct {
 	backend  authority // as in the backend's URL
 	scheme   string    // of the backend's URL
-	inner    string    // path of the backend's URL, without a final slash
+	inner    string    // path of the backend's URL and what rewrite puts behind it, without a final slash
 	public   authority // as the client wrote it in Host
 	protocol string    // "https" or "http", as the client used it
-	outer    string    // prefix that strip took off, without a final slash
+	outer    string    // prefix that strip or rewrite took off, without a final slash
 }
 
 func (c *call) reversal() reversal {
 	u := c.route.upstream
 	r := reversal{backend: u.authority, scheme: u.scheme, inner: strings.TrimSuffix(u.path, "/"), public: c.public(), protocol: c.origin.scheme}
-	if c.route.strip {
+	switch to := c.route.rewrite; {
+	case c.route.strip:
 		r.outer = strings.TrimSuffix(c.route.path, "/")
+	case to != nil:
+		if prefix, ok := to.prefix(); ok {
+			r.inner += strings.TrimSuffix(prefix, "/")
+			r.outer = strings.TrimSuffix(c.route.path, "/")
+		}
 	}
 	return r
 }

@@ -15,7 +15,7 @@ import (
 func (h *Handler) rewrite(p *httputil.ProxyRequest) {
 	c := callOf(p.In.Context())
 	upstream := c.route.upstream
-	upstream.address(p.Out.URL, c.route.rewritten(c.target.path), c.target)
+	upstream.address(p.Out.URL, c.asked())
 	p.Out.Host = upstream.host
 	if upstream.preserveHost {
 		p.Out.Host = p.In.Host
@@ -61,26 +61,38 @@ func switchProtocols(out http.Header, in *http.Request) {
 // if it is a faithful spelling of it, and encodes a path afresh that holds bytes
 // which url.URL does not expect. Such a path goes through Opaque, which is
 // written as it stands.
-func (u *upstream) address(out *url.URL, path string, t target) {
+func (u *upstream) address(out *url.URL, t target) {
 	*out = url.URL{Scheme: u.scheme, Host: u.dialed, RawQuery: t.query, ForceQuery: t.hasQuery}
-	out.Path, out.RawPath = decode(path, false), path
-	if out.EscapedPath() == path {
+	out.Path, out.RawPath = decode(t.path, false), t.path
+	if out.EscapedPath() == t.path {
 		return
 	}
-	out.Opaque = path
-	if strings.HasPrefix(path, "//") { // Opaque can't start so, hence the absolute form
-		out.Opaque = "//" + u.host + path
+	out.Opaque = t.path
+	if strings.HasPrefix(t.path, "//") { // Opaque can't start so, hence the absolute form
+		out.Opaque = "//" + u.host + t.path
 	}
+}
+
+// asked is what a backend is asked for, or which file is looked for.
+func (c *call) asked() target {
+	t := c.target
+	if to := c.route.rewrite; to != nil {
+		t.path, t.query, t.hasQuery = strings.Cut(to.of(c.target, c.placeholder), "?")
+	}
+	t.path = c.route.rewritten(t.path)
+	return t
 }
 
 // rewritten is the path that the backend is asked for, byte for byte but for
 // the prefix that strip takes off and the path of the backend's URL in front.
 func (r *route) rewritten(raw string) string {
-	rest := raw
+	rest, base := raw, ""
 	if r.strip {
 		rest = behind(raw, r.path)
 	}
-	base := r.upstream.path
+	if r.upstream != nil {
+		base = r.upstream.path
+	}
 	switch {
 	case rest == "" && base == "":
 		return "/"

@@ -139,14 +139,14 @@ func TestRewrite_BelievesTrustedProxiesOnly(t *testing.T) {
 }
 
 func TestOrigin_ReadsForwardedWhereThereIsNoXForwardedFor(t *testing.T) {
-	trusted, err := newTrustedProxies([]string{"::1"})
+	own, err := parseNetworks([]string{"::1"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := httptest.NewRequest("GET", "/", nil)
 	r.RemoteAddr = "[::1]:999"
 	r.Header.Set("Forwarded", `for=192.0.2.1, For="[2001:db8:cafe::17]:4711";proto=https, for="[::1]"`)
-	o := trusted.originOf(r, nil)
+	o := trustedProxies{own}.originOf(r, nil)
 	if o.client != "2001:db8:cafe::17" {
 		t.Errorf("client %q", o.client)
 	}

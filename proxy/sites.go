@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -12,15 +13,7 @@ type site struct {
 	hasTLS    bool
 	tlsPort   int // where plain-only endpoints send clients; 0 with TLS: the system chose it
 	isDefault bool
-	routes    []*route // longest path first
-}
-
-// route is one path prefix of a site with the backend behind it.
-type route struct {
-	path     string
-	strip    bool
-	body     int64 // largest request body; 0: no limit
-	upstream *upstream
+	routes    []*route // in the order of matching
 }
 
 // siteTable finds the site of a request. It is built once and only read.
@@ -47,7 +40,10 @@ func newSiteTable(cfg Config, upstreams map[string]*upstream) (*siteTable, error
 		if err != nil {
 			return nil, err
 		}
-		one := newSite(s, cfg.Limits.Body, endpoints, upstreams)
+		one, err := newSite(s, cfg.Limits.Body, endpoints, upstreams)
+		if err != nil {
+			return nil, err
+		}
 		table.every.add(one, s.hosts())
 		for i, e := range endpoints {
 			group, found := table.endpoints[e.String()]
@@ -74,25 +70,22 @@ func parseEndpoints(listen []string) ([]Endpoint, error) {
 	return endpoints, nil
 }
 
-func newSite(s Site, body Size, endpoints []Endpoint, upstreams map[string]*upstream) *site {
-	if s.Body != nil {
-		body = *s.Body
+func newSite(s Site, body Size, endpoints []Endpoint, upstreams map[string]*upstream) (*site, error) {
+	if s.Body == nil {
+		s.Body = &body
 	}
 	one := &site{name: s.Name, plain: s.plainPolicy(), isDefault: s.Default}
 	one.hasTLS = slices.ContainsFunc(endpoints, func(e Endpoint) bool { return !e.PlainOnly })
 	one.tlsPort = tlsPort(endpoints)
-	for _, r := range s.Routes {
-		limit := body
-		if r.Body != nil {
-			limit = *r.Body
+	for _, r := range s.allRoutes() {
+		compiled, err := newRoute(r.under(s), upstreams)
+		if err != nil {
+			return nil, fmt.Errorf("site %q: %w", s.Name, err)
 		}
-		one.routes = append(one.routes, &route{r.Path, r.Strip, int64(limit), upstreams[r.Backend]})
+		one.routes = append(one.routes, compiled)
 	}
-	if s.Backend != "" {
-		one.routes = append(one.routes, &route{"/", false, int64(body), upstreams[s.Backend]})
-	}
-	slices.SortStableFunc(one.routes, func(a, b *route) int { return len(b.path) - len(a.path) })
-	return one
+	slices.SortStableFunc(one.routes, inOrderOfMatching)
+	return one, nil
 }
 
 // tlsPort is 443 if the site has it, else its first port with TLS.
@@ -171,45 +164,4 @@ func (t *siteTable) find(endpoint, name string) *site {
 		return group.find(name)
 	}
 	return t.every.find(name)
-}
-
-// route finds the longest prefix of a raw path. The backend reads the path for
-// itself, so a path of which two readings lead to different routes is refused
-// with ok false: "/public/%2e%2e/admin" must not reach admin's backend as a
-// request of public, nor the other way round. A nil route is a path that the
-// site has no backend for.
-func (s *site) route(raw string) (found *route, ok bool) {
-	if readsOneWay(raw) {
-		return s.match(raw), true
-	}
-	paths, ok := readings(raw)
-	if !ok {
-		return nil, false
-	}
-	found = s.match(paths[0])
-	for _, path := range paths[1:] {
-		if s.match(path) != found {
-			return nil, false
-		}
-	}
-	return found, true
-}
-
-// match takes the longest prefix of a decoded path.
-func (s *site) match(path string) *route {
-	for _, r := range s.routes {
-		if within(path, r.path) {
-			return r
-		}
-	}
-	return nil
-}
-
-// within reports whether a path lies under a prefix, segment by segment, as
-// ProxyPass matches: "/api" holds "/api" and "/api/x" but not "/apix".
-func within(path, prefix string) bool {
-	if !strings.HasPrefix(path, prefix) {
-		return false
-	}
-	return strings.HasSuffix(prefix, "/") || len(path) == len(prefix) || path[len(prefix)] == '/'
 }

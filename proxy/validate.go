@@ -101,12 +101,13 @@ func (s Site) Validate(report Report) {
 	default:
 		report("plain", fmt.Sprintf("is %q", s.Plain), `write "redirect", "proxy" or "refuse"`)
 	}
-	if s.Backend == "" && len(s.Routes) == 0 {
-		report("backend", "is missing", "write the name of the [[backend]] that serves this site")
+	if !s.own().answers() && len(s.Routes) == 0 {
+		report("backend", "is missing", "write the name of the [[backend]] that serves this site, or root, redirect or respond")
 	}
 	if s.Body != nil {
 		atLeastSize(report, "body", *s.Body)
 	}
+	s.own().validateAnswer(report)
 	s.validateRoutes(report)
 }
 
@@ -127,47 +128,6 @@ func (s Site) validateListen(report Report) {
 		}
 		seen[e] = true
 	}
-}
-
-func (s Site) validateRoutes(report Report) {
-	seen := map[string]bool{}
-	if s.Backend != "" {
-		seen["/"] = true
-	}
-	for i, r := range s.Routes {
-		key := index("route", i)
-		r.Validate(func(k, wrong, instead string) { report(key+"."+k, wrong, instead) })
-		switch {
-		case seen[r.Path] && r.Path == "/" && s.Backend != "":
-			report(key+".path", `is "/", which the site's own backend serves already`, "leave the site's backend out, or this route")
-		case seen[r.Path]:
-			report(key+".path", fmt.Sprintf("%q stands in an earlier route of this site", r.Path), "write each path once")
-		}
-		seen[r.Path] = true
-	}
-}
-
-// Validate reports what one [[site.route]] can't mean.
-func (r Route) Validate(report Report) {
-	switch {
-	case !strings.HasPrefix(r.Path, "/"):
-		report("path", fmt.Sprintf("%q does not start with a slash", r.Path), fmt.Sprintf("write %q", "/"+r.Path))
-	case strings.ContainsAny(r.Path, "?#*%;\\") || strings.ContainsFunc(r.Path, func(c rune) bool { return c <= ' ' || c == 0x7f }):
-		report("path", fmt.Sprintf("%q holds a character that no path prefix has", r.Path), "write the path as it reads in a browser, without query, wildcards or escapes")
-	case !isResolved(r.Path):
-		report("path", fmt.Sprintf("%q can be read in more than one way", r.Path), `write it without "//", "." and ".."`)
-	}
-	if r.Backend == "" {
-		report("backend", "is missing", "write the name of the [[backend]] that serves this path")
-	}
-	if r.Body != nil {
-		atLeastSize(report, "body", *r.Body)
-	}
-}
-
-func isResolved(path string) bool {
-	resolved, ok := resolveDots(path)
-	return ok && resolved == path && !strings.Contains(path, "//")
 }
 
 func validateName(report Report, key, name string) {

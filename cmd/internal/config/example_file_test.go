@@ -86,7 +86,7 @@ func TestExample_ShowsTheDefaultsAsTheyAre(t *testing.T) {
 			continue
 		}
 		got, want := exampleValue(reflect.ValueOf(shown).Elem(), path), exampleValue(reflect.ValueOf(defaults).Elem(), path)
-		free := want.IsZero() && (want.Kind() == reflect.String || want.Kind() == reflect.Slice)
+		free := want.IsZero() && (want.Kind() == reflect.String || want.Kind() == reflect.Slice || strings.HasSuffix(path, ".respond"))
 		if !free && !reflect.DeepEqual(got.Interface(), want.Interface()) {
 			t.Errorf("%s shows %v, the default is %v", path, got, want)
 		}
@@ -119,7 +119,8 @@ func exampleDefaults() *Config {
 	config.Mail.Port = 465 // of "tls", which it shows
 	config.Setup = exampleSetup()
 	config.Webhooks = []mail.WebhookConfig{{Timeout: 15 * time.Second}}
-	config.Sites = []Site{{Site: proxy.Site{Plain: "redirect", Body: &limit, Routes: []proxy.Route{{Body: &limit}}}}}
+	rules := proxy.Rules{RedirectStatus: proxy.Rules{}.RedirectsWith()}
+	config.Sites = []Site{{Site: proxy.Site{Plain: "redirect", Body: &limit, Rules: rules, Routes: []proxy.Route{{Body: &limit, Rules: rules}}}}}
 	return &config
 }
 

@@ -121,3 +121,14 @@ func TestLoad_ReadsTablesWrittenInline(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestLoad_TakesAFileWithoutBackendsThatServesFilesAndRedirects(t *testing.T) {
+	folder, err := filepath.Abs("testdata/right")
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := rightConfig(t, "statics.toml").Sites[0]
+	if site.Root != folder || site.Index == nil || !site.Listing || site.Routes[1].Match != `\.php$` || site.Routes[1].Respond != 410 {
+		t.Errorf("%+v", site)
+	}
+}

@@ -127,12 +127,15 @@ func plainWord(key string) string {
 func elsewhere() map[string][]string {
 	return map[string][]string{
 		"servername": {"name"}, "domain": {"name"}, "host": {"name", "url"}, "hostname": {"name"},
-		"serveraliase": {"aliases"}, "serveralia": {"aliases"}, "alia": {"aliases"},
+		"serveraliase": {"aliases"}, "serveralia": {"aliases"},
 		"port": {"listen"}, "bind": {"listen"}, "addres": {"listen", "url"},
 		"ssl": {"certificate"}, "tl": {"certificate"}, "cert": {"certificate"},
 		"sslcertificate": {"files"}, "sslcertificatefile": {"files"}, "sslcertificatekeyfile": {"files"}, "key": {"files"},
 		"upstream": {"backend"}, "proxypas": {"backend", "url"}, "virtualhost": {"site"}, "vhost": {"site"},
-		"location": {"route"}, "prefix": {"path"}, "stripprefix": {"strip"},
+		"location": {"route"}, "prefix": {"path"}, "stripprefix": {"strip"}, "regex": {"match"}, "locationmatch": {"match"},
+		"documentroot": {"root"}, "docroot": {"root"}, "folder": {"root"}, "alia": {"aliases", "root"}, "directoryindex": {"index"}, "autoindex": {"listing"}, "browse": {"listing"},
+		"fallbackresource": {"fallback"}, "tryfile": {"fallback"}, "redir": {"redirect"}, "redirecttemp": {"redirect"}, "return": {"respond"}, "code": {"redirect_status"},
+		"require": {"allow"}, "allowfrom": {"allow"}, "denyfrom": {"deny"},
 		"cmd": {"command"}, "exec": {"command"}, "execstart": {"command"}, "cwd": {"dir"}, "workingdirectory": {"dir"},
 		"healthcheck": {"probe"}, "check": {"probe"}, "interval": {"every"}, "environment": {"env"},
 		"customlog": {"access"}, "accesslog": {"access"}, "errorlog": {"error"}, "logformat": {"format"}, "loglevel": {"level"},

@@ -23,7 +23,7 @@ func (c *Config) validate(f *findings) {
 	if len(c.Sites) == 0 {
 		f.addUnlessSettled("site", "is missing: there is nothing to serve", "write a [[site]] table with name, listen and backend")
 	}
-	if len(c.Backends) == 0 {
+	if len(c.Backends) == 0 && !c.Proxy().AnswersWithoutBackend() {
 		f.addUnlessSettled("backend", "there is none, so no request could be answered", "write a [[backend]] with name and url")
 	}
 	c.validateNotices(f)

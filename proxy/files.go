@@ -1,0 +1,256 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path"
+	"strings"
+	"syscall"
+)
+
+// files serves the files of a folder. What is outside of the folder can't be
+// reached, by no path and by no link; hidden files are not there.
+type files struct {
+	folder   string
+	index    []string
+	listing  bool
+	fallback string // "": none
+}
+
+func (r Rules) files() *files {
+	return &files{folder: r.Root, index: r.indexFiles(), listing: r.Listing, fallback: r.Fallback}
+}
+
+// indexFiles is index.html by default, and none if the file has an empty list.
+func (r Rules) indexFiles() []string {
+	if r.Index == nil {
+		return []string{"index.html"}
+	}
+	return r.Index
+}
+
+func (f *files) answer(h *Handler, c *call) {
+	if c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
+		h.fail(c, failure{status: http.StatusMethodNotAllowed, level: slog.LevelInfo, reason: "a file can only be read",
+			page: "This address can only be read.", allow: "GET, HEAD"})
+		return
+	}
+	asked := c.asked()
+	name, ok := fileName(asked.path)
+	if !ok {
+		h.fail(c, noSuchFile(nil))
+		return
+	}
+	root, err := os.OpenRoot(f.folder) // anew each time: a link to the current release may have moved
+	if err != nil {
+		h.fail(c, failure{status: http.StatusInternalServerError, level: slog.LevelError, reason: "the folder of the files cannot be opened",
+			page: pageUnavailable, cause: err})
+		return
+	}
+	defer root.Close()
+	visit := fileVisit{files: f, handler: h, call: c, root: root}
+	visit.serve(name, strings.HasSuffix(asked.path, "/"))
+}
+
+// fileName makes of a raw path the name of a file below the root. ok is false
+// for what names no file: escaped separators, NUL, what climbs above the root,
+// and hidden files but those of RFC 8615.
+func fileName(raw string) (name string, ok bool) {
+	if raw == "" {
+		return "", false
+	}
+	resolved, ok := resolveDots(decode(raw, true))
+	if !ok || strings.ContainsRune(resolved, 0) || hasEscapedSeparator(raw) {
+		return "", false
+	}
+	name = strings.TrimPrefix(path.Clean(resolved), "/")
+	for i, segment := range strings.Split(name, "/") {
+		if strings.HasPrefix(segment, ".") && (i > 0 || segment != ".well-known") {
+			return "", false
+		}
+	}
+	if name == "" {
+		return ".", true
+	}
+	return name, true
+}
+
+func hasEscapedSeparator(raw string) bool {
+	for raw != "" {
+		n, c, escaped := nextByte(raw)
+		if escaped && isSeparator(c) {
+			return true
+		}
+		raw = raw[n:]
+	}
+	return false
+}
+
+// fileVisit is one request for one of the files.
+type fileVisit struct {
+	*files
+	handler *Handler
+	call    *call
+	root    *os.Root
+}
+
+// serve answers with a file, or with what stands for a folder.
+func (v *fileVisit) serve(name string, asFolder bool) {
+	file, info, err := v.open(name)
+	if err != nil {
+		v.missing(err)
+		return
+	}
+	defer file.Close()
+	switch {
+	case info.IsDir() && !asFolder:
+		v.toFolder()
+	case info.IsDir():
+		v.serveFolder(name, file)
+	case asFolder:
+		v.missing(fs.ErrNotExist)
+	default:
+		v.send(file, info)
+	}
+}
+
+// open takes regular files and folders. It does not wait, as the other end of a
+// pipe would have it.
+func (v *fileVisit) open(name string) (*os.File, fs.FileInfo, error) {
+	file, err := v.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		err = fmt.Errorf("%s: %w: it is no file", name, fs.ErrNotExist)
+	}
+	if err != nil {
+		file.Close()
+		return nil, nil, err
+	}
+	return file, info, nil
+}
+
+// toFolder adds the slash without which relative links of the page would start
+// one folder too high.
+func (v *fileVisit) toFolder() {
+	t := v.call.target
+	t.path += "/"
+	v.call.redirectTo(spelled(sameSite(t.String())), http.StatusMovedPermanently)
+}
+
+func (v *fileVisit) serveFolder(name string, folder *os.File) {
+	for _, index := range v.index {
+		if file, info, err := v.open(path.Join(name, index)); err == nil {
+			defer file.Close()
+			if info.Mode().IsRegular() {
+				v.send(file, info)
+				return
+			}
+		}
+	}
+	switch {
+	case v.listing:
+		v.list(folder)
+	case v.fallback != "":
+		v.missing(fs.ErrNotExist)
+	default:
+		v.handler.fail(v.call, failure{status: http.StatusForbidden, level: slog.LevelInfo, reason: "the folder has no index file, and is not listed", page: pageForbidden})
+	}
+}
+
+// missing answers for a file that is not to be had.
+func (v *fileVisit) missing(err error) {
+	if v.fallback == "" || !isMissing(err) {
+		v.handler.fail(v.call, noSuchFile(err))
+		return
+	}
+	file, info, err := v.open(strings.TrimPrefix(v.fallback, "/"))
+	if err != nil {
+		v.handler.fail(v.call, noSuchFile(err))
+		return
+	}
+	defer file.Close()
+	v.send(file, info)
+}
+
+// isMissing reports the errors of names that lead nowhere.
+func isMissing(err error) bool {
+	return err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG)
+}
+
+// noSuchFile tells apart what is not there, which scanners ask for all day, and
+// what is there and can't be given out, which an admin wants to know.
+func noSuchFile(err error) failure {
+	if isMissing(err) {
+		return failure{status: http.StatusNotFound, level: slog.LevelDebug, reason: "there is no such file", page: pageNotFound, cause: err}
+	}
+	return failure{status: http.StatusForbidden, level: slog.LevelWarn, reason: "the file may not be read, or a link to it leads out of the folder", page: pageForbidden, cause: err}
+}
+
+// send answers with a file, or with the part of it that was asked for, or with
+// the word that the client has it already.
+func (v *fileVisit) send(file *os.File, info fs.FileInfo) {
+	h := v.call.w.Header()
+	h.Set("X-Request-Id", v.call.exchange.id)
+	h.Set("Content-Type", contentType(file, info.Name()))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Etag", fmt.Sprintf(`"%x-%x"`, info.Size(), info.ModTime().UnixMicro()))
+	w := &fileWriter{pacedWriter: v.call.w, buffers: v.handler.buffers}
+	http.ServeContent(w, v.call.r, "", info.ModTime(), file)
+	if w.failed == nil {
+		return
+	}
+	if errors.Is(w.failed, errFileRead) {
+		v.call.sourceFailure = w.failed
+	}
+	panic(http.ErrAbortHandler) // lest a part is taken for the whole; watchAbort says why
+}
+
+// fileWriter copies a file to the client through a buffer that is lent.
+type fileWriter struct {
+	*pacedWriter
+	buffers *buffers
+	failed  error
+}
+
+// errFileRead is for a file that can't be read any further, or was cut while it
+// was sent.
+var errFileRead = errors.New("the file could not be read")
+
+// ReadFrom is what http.ServeContent sends a file by.
+func (w *fileWriter) ReadFrom(from io.Reader) (int64, error) {
+	buffer := w.buffers.Get()
+	defer w.buffers.Put(buffer)
+	source := &fileReader{Reader: from}
+	n, err := io.CopyBuffer(struct{ io.Writer }{w.pacedWriter}, source, buffer)
+	limited, isLimited := from.(*io.LimitedReader)
+	switch {
+	case source.failed != nil:
+		err = fmt.Errorf("%w: %w", errFileRead, source.failed)
+	case err == nil && isLimited && limited.N > 0:
+		err = fmt.Errorf("%w: it is %d bytes shorter than it was", errFileRead, limited.N)
+	}
+	w.failed = err
+	return n, err
+}
+
+// fileReader tells errors of the file from those of the client.
+type fileReader struct {
+	io.Reader
+	failed error
+}
+
+func (r *fileReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.failed = err
+	}
+	return n, err
+}

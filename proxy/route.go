@@ -1,0 +1,214 @@
+package proxy
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// route is some paths of a site and how requests for them are answered: by
+// upstream or, where that is nil, by answer.
+type route struct {
+	path    string
+	exact   bool           // path is the whole path
+	pattern *regexp.Regexp // in the place of path; nil: none
+	strip   bool
+	rewrite *destination // nil: none
+	body    int64        // largest request body; 0: no limit
+
+	upstream *upstream
+	answer   answerer
+
+	access *access // nil: everybody is served
+}
+
+// answerer answers requests in gateway itself.
+type answerer interface {
+	answer(h *Handler, c *call)
+}
+
+// AnswersWithoutBackend reports whether some site, or a route of one, serves files,
+// redirects or responds with a status, so that a file without backends makes sense.
+func (c Config) AnswersWithoutBackend() bool {
+	return slices.ContainsFunc(c.Sites, func(s Site) bool {
+		return slices.ContainsFunc(s.allRoutes(), func(r Route) bool { return r.answers() && r.Backend == "" })
+	})
+}
+
+// allRoutes are the routes of a site, with what answers for the site itself as
+// the last of them.
+func (s Site) allRoutes() []Route {
+	if !s.own().answers() {
+		return s.Routes
+	}
+	return append(s.Routes[:len(s.Routes):len(s.Routes)], s.own())
+}
+
+// own is the route "/" that the keys of the site itself make.
+func (s Site) own() Route {
+	return Route{Path: "/", Backend: s.Backend, Body: s.Body, Rules: s.Rules}
+}
+
+// answers reports whether the route itself names what answers.
+func (r Route) answers() bool {
+	return r.Backend != "" || r.Root != "" || r.Redirect != "" || r.Respond != 0
+}
+
+// under completes a route with what its site says where it is silent.
+func (r Route) under(s Site) Route {
+	if r.Body == nil {
+		r.Body = s.Body
+	}
+	if !r.answers() {
+		r.Backend, r.Root, r.Redirect, r.RedirectStatus, r.Respond = s.Backend, s.Root, s.Redirect, s.RedirectStatus, s.Respond
+		r.Index, r.Listing, r.Fallback = s.Index, s.Listing, s.Fallback
+	}
+	if len(r.Allow) == 0 && len(r.Deny) == 0 {
+		r.Allow, r.Deny = s.Allow, s.Deny
+	}
+	return r
+}
+
+// newRoute compiles a route that has been completed by its site.
+func newRoute(r Route, upstreams map[string]*upstream) (*route, error) {
+	one := &route{path: r.Path, exact: r.Exact, strip: r.Strip, body: int64(*r.Body), upstream: upstreams[r.Backend]}
+	var err error
+	if one.pattern, err = r.pattern(); err != nil {
+		return nil, fmt.Errorf("match %q: %w", r.Match, err)
+	}
+	if r.Rewrite != "" {
+		d, err := parseRewrite(r.Rewrite, r.placeholders())
+		if err != nil {
+			return nil, fmt.Errorf("rewrite: %w", err)
+		}
+		one.rewrite = &d
+	}
+	if one.answer, err = r.answerer(); err != nil {
+		return nil, err
+	}
+	one.access, err = r.access()
+	return one, err
+}
+
+// answerer is nil for a backend.
+func (r Route) answerer() (answerer, error) {
+	switch {
+	case r.Root != "":
+		return r.files(), nil
+	case r.Redirect != "":
+		return r.redirection()
+	case r.Respond != 0:
+		return responder(r.Respond), nil
+	default:
+		return nil, nil
+	}
+}
+
+// pattern is nil for a route with a path.
+func (r Route) pattern() (*regexp.Regexp, error) {
+	if r.Match == "" {
+		return nil, nil
+	}
+	return regexp.Compile(r.Match)
+}
+
+// placeholders are those of redirect and rewrite.
+func (r Route) placeholders() []string {
+	pattern, err := r.pattern()
+	if err != nil || pattern == nil {
+		return destinationNames(r.Match != "", 9) // all there can be, if the expression is wrong
+	}
+	return destinationNames(true, pattern.NumSubexp())
+}
+
+// inOrderOfMatching puts exact paths first, then regular expressions in the
+// order of the file, then prefixes, the longest first.
+func inOrderOfMatching(a, b *route) int {
+	if a.rank() != b.rank() {
+		return cmp.Compare(a.rank(), b.rank())
+	}
+	if a.pattern != nil {
+		return 0
+	}
+	return cmp.Compare(len(b.path), len(a.path))
+}
+
+func (r *route) rank() int {
+	switch {
+	case r.exact:
+		return 0
+	case r.pattern != nil:
+		return 1
+	default:
+		return 2
+	}
+}
+
+// route finds the route of a raw path. The backend reads the path for itself, so
+// a path of which two readings lead to different routes is refused with ok
+// false: "/public/%2e%2e/admin" must not reach admin's backend as a request of
+// public, nor the other way round. A nil route is a path that the site has
+// nothing for.
+func (s *site) route(raw string) (found *route, ok bool) {
+	if readsOneWay(raw) {
+		return s.match(raw), true
+	}
+	paths, ok := readings(raw)
+	if !ok {
+		return nil, false
+	}
+	found = s.match(paths[0])
+	for _, path := range paths[1:] {
+		if s.match(path) != found {
+			return nil, false
+		}
+	}
+	return found, true
+}
+
+// match takes a decoded path.
+func (s *site) match(path string) *route {
+	for _, r := range s.routes {
+		if r.matches(path) {
+			return r
+		}
+	}
+	return nil
+}
+
+func (r *route) matches(path string) bool {
+	switch {
+	case r.pattern != nil:
+		return r.pattern.MatchString(path)
+	case r.exact:
+		return path == r.path
+	default:
+		return within(path, r.path)
+	}
+}
+
+// within reports whether a path lies under a prefix, segment by segment, as
+// ProxyPass matches: "/api" holds "/api" and "/api/x" but not "/apix".
+func within(path, prefix string) bool {
+	if !strings.HasPrefix(path, prefix) {
+		return false
+	}
+	return strings.HasSuffix(prefix, "/") || len(path) == len(prefix) || path[len(prefix)] == '/'
+}
+
+// group is what the n-th group of the regular expression has matched, as the
+// client wrote it. If the expression fits the decoded path only, it is encoded
+// afresh.
+func (r *route) group(raw string, n int) string {
+	if found := r.pattern.FindStringSubmatch(raw); found != nil {
+		return found[n]
+	}
+	found := r.pattern.FindStringSubmatch(decode(raw, true))
+	if found == nil {
+		return ""
+	}
+	return (&url.URL{Path: found[n]}).EscapedPath()
+}
