@@ -336,3 +336,27 @@ func TestGatherer_StreamsWhenItsMemoryIsUsedUp(t *testing.T) {
 		t.Error("memory was not given back")
 	}
 }
+
+// Answers that leave a request's body unread must not cost the connection, nor
+// the request that the client sends next on it.
+func TestBody_ThatNobodyReadsLeavesTheConnectionToTheNextRequest(t *testing.T) {
+	early := frontBackend(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	f := newServedFront(t, frontConfig(early.URL, func(c *Config) {
+		c.Sites[0].Routes = []Route{routeTestRespond(404, Route{Path: "/own"}), {Path: "/moved", Rules: Rules{Redirect: "/"}}}
+		c.Limits.Buffer = 0
+	}))
+	c, r := f.raw(t)
+	for i := range 60 {
+		path := []string{"/own", "/moved", "/backend"}[i%3]
+		if _, err := fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 70000\r\n\r\n%s", path, strings.Repeat("x", 70000)); err != nil {
+			t.Fatal(i, err)
+		}
+		res, err := http.ReadResponse(r, &http.Request{Method: "POST"})
+		if err != nil {
+			t.Fatalf("request %d, to %s: %v", i, path, err)
+		}
+		if _, err := io.Copy(io.Discard, res.Body); err != nil || res.Close {
+			t.Fatalf("request %d, to %s: %v, closed: %v", i, path, err, res.Close)
+		}
+	}
+}

@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -87,9 +89,12 @@ func (c *call) circumstances() circumstances {
 	return circumstances{body: c.body.failure(), client: context.Cause(c.r.Context())}
 }
 
-// leftoverTime is how long net/http may read on, after a handler, to find the
-// next request behind a body that was not read to its end.
-const leftoverTime = 5 * time.Second
+// A body that nobody has read to its end is read and thrown away after the
+// answer, so much of it and for so long: behind it may come the next request.
+const (
+	leftoverTime = 5 * time.Second
+	leftoverSize = 256 << 10 // net/http's own bound
+)
 
 // finish leaves the client's connection in a state in which the rest of the
 // response arrives, and then the next request is read or the connection closed.
@@ -106,11 +111,19 @@ func (c *call) finish() {
 	if !unread || c.r.ProtoMajor != 1 {
 		return // HTTP/2 ends a stream without its connection
 	}
-	until := time.Unix(1, 0)
-	if sending && !c.aborted {
-		until = time.Now().Add(leftoverTime)
+	if !sending || c.aborted || !c.skipBody() {
+		_ = c.w.controller.SetReadDeadline(time.Unix(1, 0)) // net/http reads on without one
 	}
-	_ = c.w.controller.SetReadDeadline(until) // net/http reads on without one
+}
+
+// skipBody reads the rest of the client's body. It must be done here: when
+// net/http does it after the handler, in full duplex, the end of the body starts
+// its background reader, nobody stops that, and the connection is lost.
+func (c *call) skipBody() (ended bool) {
+	_ = c.w.controller.SetReadDeadline(time.Now().Add(leftoverTime))
+	_ = c.w.controller.Flush() // the client may wait for the answer before it sends more
+	_, err := io.CopyN(io.Discard, c.body.source, leftoverSize)
+	return errors.Is(err, io.EOF)
 }
 
 // public is the authority that clients know the site by: the one that this
