@@ -26,7 +26,7 @@ type Machine struct {
 // Command is one program to be run.
 type Command struct {
 	Argv  []string // Argv[0] is looked up in the system's PATH; nothing is given to a shell
-	Stdin []byte   // secrets go this way, never into Argv, never into the journal
+	Stdin []byte   `json:"-"` // secrets go this way, never into Argv, never into the journal
 	Env   []string // added to a small fixed environment (PATH, LANG=C.UTF-8) and our own HTTPS_PROXY and its like
 	UID   *int     // another user to be
 	Dir   string

@@ -26,26 +26,26 @@ type Step interface {
 
 // Plan is what a step would do.
 type Plan struct {
-	Changes  []Change
-	Refusals []Refusal // a plan with any is not applied
-	Notes    []string  // what an admin should know, such as a cloud's own firewall
+	Changes  []Change  `json:"changes,omitempty"`
+	Refusals []Refusal `json:"refusals,omitempty"` // a plan with any is not applied
+	Notes    []string  `json:"notes,omitempty"`    // what an admin should know, such as a cloud's own firewall
 }
 
 // Change is one thing that an admin would have done by hand.
 type Change struct {
-	What   string // "write /etc/ssh/sshd_config.d/00-gateway.conf"
-	Why    string // one sentence
-	Diff   string // unified diff of the file, or "" where no file changes
-	Switch bool   // could cut off an admin: watched by the dead man's switch
-	NoUndo string // why it cannot be taken back; "": it can
-	Acts   []Act  // done in order
+	What   string `json:"what"`              // "write /etc/ssh/sshd_config.d/00-gateway.conf"
+	Why    string `json:"why,omitempty"`     // one sentence
+	Diff   string `json:"diff,omitempty"`    // unified diff of the file, or "" where no file changes
+	Switch bool   `json:"switch,omitempty"`  // could cut off an admin: watched by the dead man's switch
+	NoUndo string `json:"no_undo,omitempty"` // why it cannot be taken back; "": it can
+	Acts   []Act  `json:"-"`                 // done in order
 }
 
 // Refusal is a reason not to apply a step.
 type Refusal struct {
-	What    string // what is wrong
-	Why     string // what would happen
-	Instead string // what to do first
+	What    string `json:"what"`    // what is wrong
+	Why     string `json:"why"`     // what would happen
+	Instead string `json:"instead"` // what to do first
 }
 
 // Act is the smallest thing that is done to a machine. The kinds are File, Gone,
