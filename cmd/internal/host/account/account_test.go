@@ -170,7 +170,7 @@ func TestSettings_ListWhatSSHDPrints(t *testing.T) {
 		t.Errorf("ports %v", got)
 	}
 	alice := Account{Name: "alice", UID: 7, Home: "/home/alice"}
-	if got := s.keyFiles(alice); !reflect.DeepEqual(got, []string{"/home/alice/k", "/etc/keys/alice/7", "/home/alice/.ssh/%"}) {
+	if got := s.KeyFiles(alice); !reflect.DeepEqual(got, []string{"/home/alice/k", "/etc/keys/alice/7", "/home/alice/.ssh/%"}) {
 		t.Errorf("key files %q", got)
 	}
 }

@@ -115,8 +115,8 @@ func (s Settings) admits(user string, groups []string, from netip.Addr) string {
 
 func forced(command string) bool { return command != "" && command != "none" }
 
-// keyFiles are the files that sshd looks for keys in.
-func (s Settings) keyFiles(a Account) []string {
+// KeyFiles are the files that sshd looks for the keys of an account in.
+func (s Settings) KeyFiles(a Account) []string {
 	patterns := s.words("authorizedkeysfile")
 	if len(patterns) == 0 {
 		patterns = []string{".ssh/authorized_keys", ".ssh/authorized_keys2"}

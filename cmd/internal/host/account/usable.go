@@ -27,8 +27,8 @@ func (d Database) KeyLogin(m host.Machine, a Account, s Settings, from netip.Add
 		return KeyLogin{Problems: []string{why}}
 	}
 	var login KeyLogin
-	for _, file := range s.keyFiles(a) {
-		text, err := m.ReadFile(file)
+	for _, file := range s.KeyFiles(a) {
+		text, err := ReadKeyFile(m, file)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
@@ -43,6 +43,14 @@ func (d Database) KeyLogin(m host.Machine, a Account, s Settings, from netip.Add
 		login.read(file, text, from)
 	}
 	return login
+}
+
+// keyFileLimit is the most bytes that are read of a file of keys: thousands of them.
+const keyFileLimit = 1 << 20
+
+// ReadKeyFile reads a file of keys, which belongs to a user.
+func ReadKeyFile(m host.Machine, file string) ([]byte, error) {
+	return m.ReadRegular(file, keyFileLimit)
 }
 
 // read adds what is in one file of keys.
