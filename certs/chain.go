@@ -90,17 +90,28 @@ func verifies(child, parent certificate) bool {
 }
 
 // knownToSystem tells whether the last certificate of a chain was issued by one of
-// the roots. It counts at any time of its life: expiry is reported apart.
+// the roots.
 func knownToSystem(chain []certificate, roots *x509.CertPool, now time.Time) bool {
+	return len(anchors(chain, roots, now)) > 0
+}
+
+// anchors returns those of the roots that have issued the last certificate of a
+// chain. It counts at any time of its life: expiry is reported apart.
+func anchors(chain []certificate, roots *x509.CertPool, now time.Time) []*x509.Certificate {
 	if roots == nil {
-		return false
+		return nil
 	}
 	last := chain[len(chain)-1]
 	for _, at := range []time.Time{now, last.NotBefore, last.NotAfter} {
 		options := x509.VerifyOptions{Roots: roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}
-		if _, err := last.Verify(options); err == nil {
-			return true
+		var found []*x509.Certificate
+		paths, err := last.Verify(options)
+		for _, path := range paths {
+			found = append(found, path[len(path)-1])
+		}
+		if err == nil {
+			return found
 		}
 	}
-	return false
+	return nil
 }

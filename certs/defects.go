@@ -15,7 +15,7 @@ const noticeBefore = 30 * 24 * time.Hour
 
 // problems returns what is wrong with a pair at that time. New files go to place.
 func (p *pair) problems(place string, now time.Time) []Problem {
-	return slices.Concat(p.timeProblems(place, now), p.chainProblems(place), p.leafProblems(), p.signatureProblems(), p.keyProblems())
+	return slices.Concat(p.timeProblems(place, now), p.chainProblems(place), p.leafProblems(), p.signatureProblems(), p.keyProblems(), p.keyFileProblems())
 }
 
 func (p *pair) timeProblems(place string, now time.Time) []Problem {
@@ -79,7 +79,7 @@ func (p *pair) chainProblems(place string) []Problem {
 }
 
 func (p *pair) missingIntermediate(place string) Problem {
-	cause := fmt.Sprintf("the intermediate certificate is missing: its issuer %q is not among the files, so phones and many clients refuse it", p.leaf.Issuer.String())
+	cause := fmt.Sprintf("the intermediate certificate is missing: its issuer %q is not beside it, so phones and many clients refuse it", p.leaf.Issuer.String())
 	if len(p.spare) > 0 {
 		cause += "; " + p.spare[0].file + " holds " + nameOf(p.spare[0]) + ", which did not sign it"
 	}
@@ -119,7 +119,7 @@ func (p *pair) signatureProblems() []Problem {
 	for _, one := range p.chain {
 		if weakSignature(one.SignatureAlgorithm) {
 			cause := fmt.Sprintf("%sis signed with %s, which clients refuse today", p.part(one), one.SignatureAlgorithm)
-			problems = append(problems, aboutCertificate(Warning, one, cause, "have it reissued with SHA-256"))
+			problems = append(problems, aboutCertificate(Error, one, cause, "have it reissued with SHA-256"))
 		}
 	}
 	return problems
@@ -138,16 +138,20 @@ func (p *pair) keyProblems() []Problem {
 	switch public := p.leaf.PublicKey.(type) {
 	case *rsa.PublicKey:
 		if bits := public.N.BitLen(); bits < 2048 { // CA/Browser Forum baseline requirements, 6.1.5
-			problems = append(problems, aboutCertificate(Warning, p.leaf, fmt.Sprintf("its RSA key has only %d bits, and clients refuse less than 2048", bits),
+			problems = append(problems, aboutCertificate(Error, p.leaf, fmt.Sprintf("its RSA key has only %d bits, and clients refuse less than 2048", bits),
 				"make a new key (openssl genrsa 2048) and have the certificate reissued for it"))
 		}
 	case ed25519.PublicKey:
-		problems = append(problems, aboutCertificate(Warning, p.leaf, "has an Ed25519 key, which browsers and phones do not accept", newKeyRemedy))
-	}
-	if p.key.mode&0o007 != 0 {
-		problems = append(problems, Problem{Severity: Warning, Subject: "key", File: p.key.file,
-			Cause:  fmt.Sprintf("is open to every user of this machine (mode %04o)", p.key.mode.Perm()),
-			Remedy: "chmod 600 " + shellQuoted(p.key.file)})
+		problems = append(problems, aboutCertificate(Error, p.leaf, "has an Ed25519 key, which browsers and phones do not accept", newKeyRemedy))
 	}
 	return problems
+}
+
+func (p *pair) keyFileProblems() []Problem {
+	if p.key.mode&0o007 == 0 {
+		return nil
+	}
+	return []Problem{{Severity: Warning, Subject: "key", File: p.key.file,
+		Cause:  fmt.Sprintf("is open to every user of this machine (mode %04o)", p.key.mode.Perm()),
+		Remedy: "chmod 600 " + shellQuoted(p.key.file)}}
 }

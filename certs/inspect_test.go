@@ -223,7 +223,7 @@ func TestInspect_EveryFaultHasItsOwnMessage(t *testing.T) {
 		{name: "no alternative names", files: pair(pkiPEM(ca.issue(t, key, nil, func(c *x509.Certificate) { c.Subject.CommonName = "api.example.com" }).cert) + chain), pairs: 1,
 			want: []string{`it has no subject alternative names, and clients don't look at its common name "api.example.com"`}},
 		{name: "missing intermediate with its address", files: pair(issue(func(c *x509.Certificate) { c.IssuingCertificateURL = []string{"http://ca.example/issuing.crt"} })), pairs: 1, chain: 1,
-			want: []string{`the intermediate certificate is missing: its issuer "CN=Issuing CA" is not among the files, so phones and many clients refuse it: put your CA's chain file`}},
+			want: []string{`the intermediate certificate is missing: its issuer "CN=Issuing CA" is not beside it, so phones and many clients refuse it: put your CA's chain file`}},
 		{name: "foreign intermediate", files: pair(cert + pkiPEM(foreign.cert)), pairs: 1, chain: 1,
 			want: []string{"2_D.crt holds CN=Other CA, which did not sign it"}},
 		{name: "own CA that nobody here knows", files: pair(pkiPEM(pkiRoot(t, "Own").sub(t, "Own issuing").issue(t, key, names).cert)), pairs: 1, want: []string{"intermediate certificate is missing"}},
@@ -236,9 +236,9 @@ func TestInspect_EveryFaultHasItsOwnMessage(t *testing.T) {
 		{name: "for clients only", files: pair(issue(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }) + chain), pairs: 1,
 			want: []string{"error certificate 2_D.crt: is not for servers"}},
 		{name: "SHA-1", files: pair(sha1Signed(t, oldCA, key, names) + pkiPEM(oldCA.cert)), pairs: 1, chain: 2,
-			want: []string{"warning certificate 2_D.crt: is signed with SHA1-RSA, which clients refuse today"}},
+			want: []string{"error certificate 2_D.crt: is signed with SHA1-RSA, which clients refuse today"}},
 		{name: "RSA of 1024 bits", files: map[string]string{"c.pem": pkiPEM(small.cert) + chain, "k.pem": pkiKeyPEM(t, smallKey)}, pairs: 1,
-			want: []string{"warning certificate c.pem: its RSA key has only 1024 bits, and clients refuse less than 2048"}},
+			want: []string{"error certificate c.pem: its RSA key has only 1024 bits, and clients refuse less than 2048"}},
 		{name: "world-readable key", files: pair(cert + chain), pairs: 1, make: func(t *testing.T, folder string) {
 			if err := os.Chmod(filepath.Join(folder, "3_D.key"), 0o644); err != nil {
 				t.Fatal(err)

@@ -44,7 +44,7 @@ func (s *set) siteProblems(site Site) []Problem {
 	}
 	for _, name := range site.names() {
 		if !slices.ContainsFunc(s.pairs, func(p *pair) bool { return p.covers(name) }) {
-			problems = append(problems, s.uncovered(name))
+			problems = append(problems, uncovered(s.pairs, s.place(), name))
 		}
 	}
 	return problems
@@ -115,14 +115,15 @@ func (s *set) chosen(site Site, now time.Time) []*pair {
 	return chosen
 }
 
-// uncovered words that no certificate of the set is valid for a name.
-func (s *set) uncovered(name string) Problem {
+// uncovered words that no certificate of the pairs is valid for a name. New files
+// go to place.
+func uncovered(pairs []*pair, place, name string) Problem {
 	var names []string
-	for _, p := range s.pairs {
+	for _, p := range pairs {
 		names = append(names, sans(p.leaf.Certificate)...)
 	}
 	names = unique(names)
-	leaf := s.pairs[0].leaf
+	leaf := pairs[0].leaf
 	if len(names) == 0 {
 		return aboutCertificate(Error, leaf,
 			fmt.Sprintf("does not cover %s: it has no subject alternative names, and clients don't look at its common name %q", name, leaf.Subject.CommonName),
@@ -130,5 +131,5 @@ func (s *set) uncovered(name string) Problem {
 	}
 	return aboutCertificate(Error, leaf,
 		fmt.Sprintf("does not cover %s: valid for %s", name, strings.Join(names, ", ")),
-		fmt.Sprintf("get a certificate that covers %s and put its files in %s, or take the name out of this site", name, s.place()))
+		fmt.Sprintf("get a certificate that covers %s and put its files in %s, or take the name out of this site", name, place))
 }

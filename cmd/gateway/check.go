@@ -26,7 +26,9 @@ func newCheckCommand() *cobra.Command {
 certificates, keys, folders, commands, ports. Every problem is printed with its
 place, its cause and what to write instead. Exit code 0: gateway run would start
 and clients would be content; 1: something is wrong. Warnings alone leave the
-exit code at 0. A port that the running gateway of this file serves is free.`,
+exit code at 0. A port that the running gateway of this file serves is free.
+Whether WeChat on a phone would accept the certificate of each site is told, too,
+and changes nothing of the exit code: see gateway wechat check.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path := configPath(cmd)
@@ -37,6 +39,7 @@ exit code at 0. A port that the running gateway of this file serves is free.`,
 				return silentError{problems}
 			}
 			c.ports(cmd.Context())
+			c.phones(cmd.OutOrStdout())
 			if c.failed {
 				return silentError{fmt.Errorf("%s names something that is not right", path)}
 			}
@@ -67,6 +70,7 @@ type checker struct {
 	out      io.Writer
 	failed   bool
 	warnings int
+	problems []string // what was told of the file and its certificates
 }
 
 func (c *checker) wrong(what error) {
@@ -83,10 +87,12 @@ func (c *checker) warn(what error) {
 func (c *checker) told(problems, warnings config.Problems) {
 	for _, problem := range problems {
 		c.failed = true
+		c.problems = append(c.problems, problem.Wrong)
 		fmt.Fprintln(c.out, problem)
 	}
 	for _, warning := range warnings {
 		c.warnings++
+		c.problems = append(c.problems, warning.Wrong)
 		warning.Wrong = "warning: " + warning.Wrong
 		fmt.Fprintln(c.out, warning)
 	}

@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"gateway/cmd/internal/host/service":  {"gateway/cmd/internal/host"},
 	"gateway/cmd/internal/apache":        nil,
 	"gateway/cmd/internal/demo":          nil,
+	"gateway/cmd/internal/wechat":        {"gateway/certs"}, // which judges TLS and certificates of any server
 }
 
 type listedPackage struct {

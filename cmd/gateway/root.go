@@ -75,7 +75,8 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringP("config", "c", defaultConfig, "the configuration `FILE`")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newRunCommand(), newCheckCommand(), newDemoCommand(), newDemoBackendCommand(),
-		newStatusCommand(), newHistoryCommand(), newBackendCommand(), newCertsCommand(), newMailCommand(), newVersionCommand())
+		newStatusCommand(), newHistoryCommand(), newBackendCommand(), newCertsCommand(), newMailCommand(),
+		newWeChatCommand(), newVersionCommand())
 	return root
 }
 
