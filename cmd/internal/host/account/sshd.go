@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"path"
 	"slices"
@@ -46,21 +47,28 @@ func (s Settings) Ports() []int {
 // SSHD asks sshd for its effective settings for a user who comes from an
 // address; "" and the zero address ask for what holds without `Match` blocks.
 func SSHD(ctx context.Context, m host.Machine, user string, from netip.Addr) (Settings, error) {
-	argv := []string{"sshd", "-T"}
+	args := []string{"-T"}
 	if user != "" {
-		argv = append(argv, "-C", Connection(user, from))
+		args = append(args, "-C", Connection(user, from))
 	}
+	result, err := m.Run(ctx, host.Command{Argv: SSHDCommand(m, args...)})
+	if err != nil {
+		return nil, fmt.Errorf("asking sshd for its settings: %w", err)
+	}
+	return ParseSettings(string(result.Stdout)), nil
+}
+
+// SSHDCommand is sshd in one of its test modes, -t and -T. Old versions want to
+// be called by their whole path.
+func SSHDCommand(m host.Machine, args ...string) []string {
+	argv := append([]string{Find(m, "sshd")}, args...)
 	if _, err := m.Lstat("/run/sshd"); errors.Is(err, fs.ErrNotExist) {
 		// sshd needs this folder even to print; systemd makes it when ssh.service
 		// starts, which with a socket is at the first login. Ours is in a mount
 		// namespace that ends with the program.
 		argv = append([]string{"unshare", "--mount", "sh", "-c", `mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd && exec "$@"`, "sh"}, argv...)
 	}
-	result, err := m.Run(ctx, host.Command{Argv: argv})
-	if err != nil {
-		return nil, fmt.Errorf("asking sshd for its settings: %w", err)
-	}
-	return ParseSettings(string(result.Stdout)), nil
+	return argv
 }
 
 // Connection describes a login for sshd's option -C, by which sshd finds the
@@ -158,4 +166,12 @@ func glob(pattern, s string) bool {
 	literal := strings.NewReplacer(`\`, `\\`, `[`, `\[`)
 	matched, err := path.Match(literal.Replace(pattern), strings.ReplaceAll(s, "/", "_"))
 	return err == nil && matched
+}
+
+// Refused tells what keeps an account from logging in however it proves who it
+// is, or "".
+func (d Database) Refused(m host.Machine, a Account, s Settings, from netip.Addr) string {
+	anyMethod := maps.Clone(s)
+	anyMethod["pubkeyauthentication"] = nil
+	return d.noLogin(m, a, anyMethod, from)
 }

@@ -100,11 +100,15 @@ func everything(commands string) (Sudo, bool) {
 }
 
 // Installed tells whether a program is on the machine.
-func Installed(m host.Machine, program string) bool {
+func Installed(m host.Machine, program string) bool { return Find(m, program) != program }
+
+// Find gives the path of a program of the machine. What is not there keeps its
+// bare name.
+func Find(m host.Machine, program string) string {
 	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
-		if executable(m, path.Join(dir, program)) {
-			return true
+		if at := path.Join(dir, program); executable(m, at) {
+			return at
 		}
 	}
-	return false
+	return program
 }
