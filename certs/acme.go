@@ -8,11 +8,13 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3/acme"
@@ -24,17 +26,18 @@ import (
 // staging CA is tried first). When to renew, and what is served, is not left to
 // certmagic, whose tries are forgotten at every start.
 type certmagicEngine struct {
+	heard  *pauses
 	cache  *certmagic.Cache // empty; certmagic insists on one
 	config *certmagic.Config
 	issuer *certmagic.ACMEIssuer
 }
 
 func newCertmagicEngine(o engineOptions) (*certmagicEngine, error) {
-	template, err := issuerTemplate(o)
+	e := &certmagicEngine{heard: &pauses{}}
+	template, err := issuerTemplate(o, e.heard)
 	if err != nil {
 		return nil, err
 	}
-	e := &certmagicEngine{}
 	e.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return e.config, nil },
 		Logger:           template.Logger,
@@ -52,8 +55,9 @@ func newCertmagicEngine(o engineOptions) (*certmagicEngine, error) {
 
 // issuerTemplate sets every field of which certmagic has a changeable global
 // default.
-func issuerTemplate(o engineOptions) (certmagic.ACMEIssuer, error) {
-	template := certmagic.ACMEIssuer{CA: o.directory(), Email: o.Email, Agreed: true, Profile: o.Profile, Logger: zap.New(&zapToSlog{handler: o.log.Handler()})}
+func issuerTemplate(o engineOptions, heard *pauses) (certmagic.ACMEIssuer, error) {
+	template := certmagic.ACMEIssuer{CA: o.directory(), Email: o.Email, Agreed: true, Profile: o.Profile,
+		Logger: zap.New(&zapToSlog{handler: o.log.Handler(), heard: heard})}
 	var err error
 	if template.TrustedRoots, err = o.roots(); err != nil {
 		return template, err
@@ -115,24 +119,64 @@ func (e *certmagicEngine) order(ctx context.Context, o order) ([]byte, error) {
 	if err := e.issuer.PreCheck(ctx, []string{o.name}, false); err != nil {
 		return nil, newRefusal("rejectedIdentifier", err.Error(), err)
 	}
-	issued, err := e.issuer.Issue(context.WithValue(ctx, certmagic.AttemptsCtxKey, &o.failures), request)
+	begun := time.Now()
+	ctx = context.WithValue(ctx, certmagic.AttemptsCtxKey, &o.failures)
+	issued, err := e.issuer.Issue(replacing{ctx, o.replaces}, request)
+	if worthAnother(err, o.replaces != nil) {
+		issued, err = e.issuer.Issue(ctx, request)
+	}
 	if err != nil {
-		return nil, fromAcmez(err)
+		return nil, fromAcmez(err, e.heard.since(begun))
 	}
 	secret, err := encodeKey(key)
 	return slices.Concat(secret, bytes.TrimSpace(issued.Certificate), []byte("\n")), err
 }
 
-// fromAcmez finds the CA's own words in an error.
-func fromAcmez(err error) error {
+// worthAnother tells whether the same order may go through at once, with nothing
+// said of what it replaces. Either the CA did not take the order itself, which was
+// checked against an older one; or it did not know the account any more, and by then
+// certmagic has made a new one.
+func worthAnother(err error, replaces bool) bool {
+	var problem acme.Problem
+	switch {
+	case err == nil:
+		return false
+	case errors.As(err, &problem):
+		return replaces && strings.Contains(err.Error(), "creating new order") && problem.Type != acme.ProblemTypeRateLimited
+	}
+	return strings.Contains(err.Error(), "no certificate chains")
+}
+
+// replacing tells certmagic which certificate an order replaces. certmagic looks
+// that up in the context by a key that it keeps to itself, so the key is known by
+// how it prints. Were it called otherwise one day, orders would merely not say it.
+type replacing struct {
+	context.Context
+	leaf *x509.Certificate // nil: none
+}
+
+// Value answers for certmagic's key, and leaves all others to the context beneath.
+func (r replacing) Value(key any) any {
+	if r.leaf != nil && fmt.Sprintf("%T %v", key, key) == "certmagic.ctxKey ari_replaces" {
+		return r.leaf
+	}
+	return r.Context.Value(key)
+}
+
+// fromAcmez finds the CA's own words in an error. The pause is the one that the CA
+// asked for meanwhile.
+func fromAcmez(err error, pause time.Time) error {
 	var problem acme.Problem
 	if !errors.As(err, &problem) {
 		return err
 	}
-	for _, sub := range problem.Subproblems { // they are the more exact
-		return newRefusal(sub.Type, sub.Detail, err)
+	said := newRefusal(problem.Type, problem.Detail, err)
+	if len(problem.Subproblems) > 0 { // they are the more exact
+		said = newRefusal(problem.Subproblems[0].Type, problem.Subproblems[0].Detail, err)
 	}
-	return newRefusal(problem.Type, problem.Detail, err)
+	// certmagic's words; it has no type for it.
+	said.ofAccount = strings.Contains(err.Error(), "registering account")
+	return said.until(pause)
 }
 
 func (e *certmagicEngine) advise(ctx context.Context, leaf *x509.Certificate) (advice, error) {

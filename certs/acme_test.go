@@ -76,8 +76,6 @@ func accepted(address, name string, roots *x509.CertPool) bool {
 	return true
 }
 
-// The rows run one after the other: certmagic keeps the challenges under way by
-// name, for the whole process.
 func TestACME_ObtainsByEachEngineAndChallenge(t *testing.T) {
 	for _, row := range []struct {
 		name, engine string
@@ -89,8 +87,9 @@ func TestACME_ObtainsByEachEngineAndChallenge(t *testing.T) {
 		{"autocert by http-01", EngineAutocert, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			ca := pebbleStart(t, pebbleOptions{nonceReject: 5})
-			site := ca.site("api.example.com", ca.acme(row.engine))
+			t.Parallel()
+			ca := pebbleStart(t, pebbleOptions{})
+			site := ca.site(pebbleName(t), ca.acme(row.engine))
 			if row.tls {
 				site.Plain = nil
 			}
@@ -100,7 +99,7 @@ func TestACME_ObtainsByEachEngineAndChallenge(t *testing.T) {
 				t.Errorf("not told as a placeholder: %+v", status)
 			}
 			pkiRunning(t, store)
-			acmeEventually(t, "a certificate of the CA is shown", func() bool { return accepted(address, "api.example.com", ca.roots(t)) })
+			acmeEventually(t, "a certificate of the CA is shown", func() bool { return accepted(address, pebbleName(t), ca.roots(t)) })
 			status := store.Status()[0]
 			if status.Placeholder || len(status.Problems) > 0 || status.Origin != FromACME || status.Key != "ECDSA P-256" || len(status.Files) != 1 {
 				t.Errorf("%+v", status)
@@ -177,7 +176,7 @@ func TestACME_GivesEachClientTheKeyThatItKnows(t *testing.T) {
 			address := ca.front(t, store, true)
 			pkiRunning(t, store)
 			acmeEventually(t, "both are there", func() bool {
-				return !slices.ContainsFunc(store.Status(), func(s Status) bool { return s.Placeholder })
+				return !slices.ContainsFunc(store.Status(), func(s Status) bool { return len(s.Problems) > 0 })
 			})
 			for suite, want := range map[uint16]string{
 				tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:   "RSA 2048",
@@ -198,15 +197,16 @@ func TestACME_GivesEachClientTheKeyThatItKnows(t *testing.T) {
 }
 
 func TestACME_ServesWhatItHasWhileTheCAIsDown(t *testing.T) {
+	t.Parallel()
 	ca := pebbleStart(t, pebbleOptions{})
-	site, state := ca.site("api.example.com", ca.acme(EngineCertmagic)), t.TempDir()
+	site, state := ca.site(pebbleName(t), ca.acme(EngineCertmagic)), t.TempDir()
 	store, _ := acmeStore(t, state, site)
 	address := ca.front(t, store, true)
 	pkiRunning(t, store)
-	acmeEventually(t, "a certificate is shown", func() bool { return accepted(address, "api.example.com", ca.roots(t)) })
+	acmeEventually(t, "a certificate is shown", func() bool { return accepted(address, pebbleName(t), ca.roots(t)) })
 	before := store.Status()[0]
 	ca.stop()
-	if err := store.Renew(t.Context(), "api.example.com"); err == nil || !strings.Contains(err.Error(), "cannot be asked") {
+	if err := store.Renew(t.Context(), pebbleName(t)); err == nil || !strings.Contains(err.Error(), "cannot be asked") {
 		t.Errorf("renewed without a CA: %v", err)
 	}
 	after := store.Status()[0]

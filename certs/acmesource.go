@@ -26,8 +26,10 @@ type acmeSource struct {
 	folder      string // of the CA
 	log         *slog.Logger
 	managed     []*managed
-	before      Source // of the site before a reload; nil: there was none
+	earlier     []*pair // of other CAs and kinds of key, from before the configuration was changed
+	before      Source  // of the site before a reload, if it was no ACME source; nil: there was none
 	placeholder *pair
+	made        time.Time
 
 	// engine is there while Run runs: only then is there a challenge to answer.
 	engine atomic.Pointer[engine]
@@ -46,7 +48,7 @@ func acmeFolder(state string, a ACME) string {
 
 // newACMESource opens what is stored for a site. It does not ask the CA.
 func newACMESource(site Site, state string, before Source, log *slog.Logger, now time.Time) (*acmeSource, error) {
-	s := &acmeSource{site: site, folder: acmeFolder(state, site.ACME), before: before, log: log.With("site", site.Name)}
+	s := &acmeSource{site: site, folder: acmeFolder(state, site.ACME), before: beneath(before), made: now, log: log.With("site", site.Name)}
 	for _, part := range []string{"certificates", "attempts", "locks"} {
 		if err := makeFolder(filepath.Join(s.folder, part)); err != nil {
 			return nil, err
@@ -57,6 +59,7 @@ func newACMESource(site Site, state string, before Source, log *slog.Logger, now
 		for _, keyType := range site.ACME.keyTypes() {
 			s.managed = append(s.managed, newManaged(name, keyType, s.folder, settings, site.ACME, s.log))
 		}
+		s.earlier = append(s.earlier, obtainedEarlier(state, name, now)...)
 	}
 	var err error
 	s.placeholder, err = newPlaceholder(site.names(), now)
@@ -95,39 +98,27 @@ func newPlaceholder(names []string, now time.Time) (*pair, error) {
 // Covers tells whether the name is one of the site's.
 func (s *acmeSource) Covers(name string) bool { return slices.Contains(s.site.names(), name) }
 
-// held returns the obtained certificates that cover a name; of all names for "".
-func (s *acmeSource) held(name string) []*pair {
-	var all []*pair
-	for _, m := range s.managed {
-		if p := m.view.Load().held; p != nil && (name == "" || p.covers(name)) {
-			all = append(all, p)
-		}
-	}
-	return all
-}
-
 // Get returns an obtained certificate. Where there is none for the name, what the
 // site had before answers, then the placeholder.
 func (s *acmeSource) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	name := canonicalName(hello.ServerName)
-	if pairs := s.held(name); len(pairs) > 0 {
-		return choose(pairs, hello, time.Now())
+	name, now := canonicalName(hello.ServerName), time.Now()
+	if pairs := s.obtained(name, now); len(pairs) > 0 {
+		return choose(pairs, hello, now)
 	}
 	if s.before != nil && s.before.Covers(name) {
 		return s.before.Get(hello)
 	}
-	return choose([]*pair{s.placeholder}, hello, time.Now())
+	// The one that has ended says to clients what is wrong; the placeholder would not.
+	if ended := s.held(name); len(ended) > 0 {
+		return choose(ended, hello, now)
+	}
+	return choose([]*pair{s.placeholder}, hello, now)
 }
 
 // Run obtains and renews until ctx ends.
 func (s *acmeSource) Run(ctx context.Context) error {
-	e, err := newEngine(engineOptions{ACME: s.site.ACME, folder: filepath.Join(s.folder, s.site.ACME.Engine),
-		endpoints: s.site.Endpoints, plain: s.site.Plain, log: s.log})
-	if err != nil {
-		s.log.Error("no certificates can be obtained; those that are there stay", "error", err)
-		<-ctx.Done() // the other sites are served all the same
-		return nil
-	}
+	var e engine = &lateEngine{options: engineOptions{ACME: s.site.ACME, folder: filepath.Join(s.folder, s.site.ACME.Engine),
+		endpoints: s.site.Endpoints, plain: s.site.Plain, log: s.log}}
 	s.engine.Store(&e)
 	var running sync.WaitGroup
 	for _, m := range s.managed {
@@ -165,34 +156,4 @@ func (s *acmeSource) renew(ctx context.Context, name string) error {
 		}
 	}
 	return nil
-}
-
-// Status tells of every obtained certificate, and of the placeholder where one is
-// still to come.
-func (s *acmeSource) Status(now time.Time) []Status {
-	var all []Status
-	for _, m := range s.managed {
-		all = append(all, s.statusOf(m, m.view.Load(), now))
-	}
-	return all
-}
-
-func (s *acmeSource) statusOf(m *managed, view *managedView, now time.Time) Status {
-	shown := view.held
-	if shown == nil {
-		shown = s.placeholder
-	}
-	status := shown.status(s.site, s.folder, now)
-	status.Renew = view.next()
-	if failure := view.failure(m.name); failure != nil {
-		status.Refused, status.Since = []Problem{*failure}, view.attempts.Since
-	}
-	if view.held != nil {
-		return status
-	}
-	status.Names, status.Files, status.Placeholder = []string{m.name}, nil, true
-	status.Problems = []Problem{{Severity: Error, Subject: "certificate for", File: m.name,
-		Cause:  "a placeholder is shown, which clients refuse, until the CA " + s.site.ACME.host() + " has given the first",
-		Remedy: "nothing if gateway was just started; else see why it was not given"}}
-	return status
 }

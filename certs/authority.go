@@ -109,6 +109,11 @@ func readPair(path string) (*pair, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parsePair(path, data)
+}
+
+// parsePair reads what is, or is to be, in such a file.
+func parsePair(path string, data []byte) (*pair, error) {
 	m := &material{}
 	m.parse(file{path: path, data: data, listed: true})
 	if pairs := m.match(nil, time.Now()); len(pairs) == 1 {

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
@@ -118,12 +119,29 @@ func (e *autocertEngine) newManager(name string, traffic *orderTraffic) *autocer
 		HostPolicy:             autocert.HostWhitelist(name),
 		Email:                  e.options.Email,
 		ExternalAccountBinding: e.binding,
-		Client:                 &acme.Client{Key: e.account, DirectoryURL: e.options.directory(), HTTPClient: &http.Client{Transport: traffic}},
+		Client: &acme.Client{Key: e.account, DirectoryURL: e.options.directory(), HTTPClient: &http.Client{Transport: traffic},
+			RetryBackoff: retryPause},
 	}
 	if len(e.options.plain) > 0 {
 		m.HTTPHandler(nil) // turns http-01 on
 	}
 	return m
+}
+
+// retryPause is how long to wait before a request is sent for the nth time more;
+// 0: it is not. autocert by itself would ask a CA that wants to be left alone for
+// five minutes on end. A nonce that is not accepted (RFC 8555 section 6.5) costs
+// nothing but another request.
+func retryPause(n int, _ *http.Request, answer *http.Response) time.Duration {
+	switch {
+	case answer == nil || n > 10 || answer.StatusCode == http.StatusTooManyRequests:
+		return 0
+	case answer.StatusCode < http.StatusInternalServerError:
+		return time.Duration(n) * 50 * time.Millisecond
+	case n > 2:
+		return 0
+	}
+	return time.Second
 }
 
 // helloFor is from a client that knows one kind of key.

@@ -11,8 +11,10 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -47,9 +49,10 @@ type advice struct {
 
 // order is what is asked of a CA.
 type order struct {
-	name     string // canonical
-	keyType  string // KeyECDSA or KeyRSA
-	failures int    // orders for it that failed since the last success
+	name     string            // canonical
+	keyType  string            // KeyECDSA or KeyRSA
+	failures int               // orders for it that failed since the last success
+	replaces *x509.Certificate // which the CA is told (RFC 9773 section 5); nil: it is not
 }
 
 // engineOptions is what an engine is made of.
@@ -69,6 +72,76 @@ func newEngine(o engineOptions) (engine, error) {
 	return newCertmagicEngine(o)
 }
 
+// lateEngine is started by the first that is asked of it, and again if that fails:
+// a disk that is full when gateway starts may have room later.
+type lateEngine struct {
+	options engineOptions
+
+	mu      sync.Mutex
+	started engine // nil: not yet
+	closed  bool
+}
+
+func (l *lateEngine) start() (engine, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, errStopped
+	}
+	if l.started == nil {
+		e, err := newEngine(l.options)
+		if err != nil {
+			return nil, err
+		}
+		l.started = e
+	}
+	return l.started, nil
+}
+
+func (l *lateEngine) order(ctx context.Context, o order) ([]byte, error) {
+	e, err := l.start()
+	if err != nil {
+		return nil, err
+	}
+	return e.order(ctx, o)
+}
+
+func (l *lateEngine) advise(ctx context.Context, leaf *x509.Certificate) (advice, error) {
+	if l.options.Engine == EngineAutocert {
+		return advice{}, errNoAdvice
+	}
+	e, err := l.start()
+	if err != nil {
+		return advice{}, err
+	}
+	asked, can := e.(adviser)
+	if !can {
+		return advice{}, errNoAdvice
+	}
+	return asked.advise(ctx, leaf)
+}
+
+func (l *lateEngine) challenge(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	e, err := l.start() // another process may have ordered
+	if err != nil {
+		return nil, fmt.Errorf("%w: an ACME challenge, and %w", ErrNoCertificate, err)
+	}
+	return e.challenge(hello)
+}
+
+func (l *lateEngine) answer(w http.ResponseWriter, r *http.Request) bool {
+	e, err := l.start()
+	return err == nil && e.answer(w, r)
+}
+
+func (l *lateEngine) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed = true; l.started != nil {
+		l.started.close()
+	}
+}
+
 // newPrivateKey makes the key of one certificate.
 func newPrivateKey(keyType string) (crypto.Signer, error) {
 	if keyType == KeyRSA {
@@ -85,6 +158,9 @@ func encodeKey(key crypto.PrivateKey) ([]byte, error) {
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
+
+// errNoAdvice is for engines that do not ask the CA when to renew.
+var errNoAdvice = errors.New("the engine does not ask")
 
 // errStopped is why an engine does nothing any more.
 var errStopped = errors.New("gateway is stopping")

@@ -141,7 +141,7 @@ func (l *localSource) tend(now time.Time) {
 func (l *localSource) Status(now time.Time) []Status {
 	p := l.served.Load()
 	status := p.status(l.site, authorityFolder(l.state), now)
-	status.Renew = renewal(p)
+	status.Renew, status.Due = renewal(p), renewal(p)
 	if failure := l.failure.Load(); failure != nil {
 		status.Refused, status.Since = []Problem{*failure}, renewal(p)
 	}

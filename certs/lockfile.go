@@ -3,7 +3,7 @@ package certs
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -26,7 +26,7 @@ func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 		case err == nil:
 			return func() { _ = f.Close() }, nil // closing lets go
 		case !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR):
-			return nil, errors.Join(fmt.Errorf("locking %s: %w", path, err), f.Close())
+			return nil, errors.Join(&fs.PathError{Op: "lock", Path: path, Err: err}, f.Close())
 		}
 		select {
 		case <-ctx.Done():

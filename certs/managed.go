@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,8 @@ const (
 	// itself (RFC 9773 section 4.3.3), and adviceAfterFailure when asking failed.
 	adviceEvery        = 6 * time.Hour
 	adviceAfterFailure = time.Hour
+	// adviceTimeout bounds asking: a renewal can do without.
+	adviceTimeout = 5 * time.Second
 )
 
 // managed is one certificate that an engine obtains and renews: one name, one
@@ -45,6 +48,7 @@ type managed struct {
 	window   advice
 	askAgain time.Time
 	logged   string // cause of the failure that the log has already
+	unsaved  []byte // key and chain that are served and could not be written
 }
 
 // newManaged opens what an earlier run has left in the folder of the CA.
@@ -66,7 +70,16 @@ func newManaged(name, keyType, folder, settings string, acme ACME, log *slog.Log
 
 // stored reads the certificate from disk.
 func (m *managed) stored() (*pair, error) {
-	p, err := readPair(m.certificate)
+	text, err := os.ReadFile(m.certificate)
+	if err != nil {
+		return nil, err
+	}
+	return m.parse(text)
+}
+
+// parse reads key and chain as they are stored.
+func (m *managed) parse(text []byte) (*pair, error) {
+	p, err := parsePair(m.certificate, text)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +99,7 @@ func (m *managed) run(ctx context.Context, e engine) {
 		case <-ctx.Done():
 			return
 		case reply := <-m.forced:
+			m.takeAdvice(ctx, e) // a CA that gives any is told what the order replaces
 			reply <- m.attempt(ctx, e, true)
 		case <-timer.C:
 			m.look()
@@ -98,8 +112,12 @@ func (m *managed) run(ctx context.Context, e engine) {
 	}
 }
 
-// look takes over what another process has put into the folder.
+// look takes over what another process has put into the folder, and writes what
+// could not be written before.
 func (m *managed) look() {
+	if m.unsaved != nil && m.save(m.unsaved) == nil {
+		m.log.Info("the certificate could be written at last")
+	}
 	view := m.view.Load()
 	stored, err := m.stored()
 	if err != nil || view.held != nil && !stored.newer(view.held) {
@@ -117,75 +135,6 @@ func (m *managed) take(p *pair) {
 	m.view.Store(&managedView{held: p, renew: renewal(p)})
 }
 
-// attempt makes an order, if no other process has just made one.
-func (m *managed) attempt(ctx context.Context, e engine, forced bool) error {
-	ctx, cancel := context.WithTimeout(ctx, orderTimeout)
-	defer cancel()
-	unlock, err := lockFile(ctx, m.lock)
-	if err != nil {
-		return m.failed(ctx, m.view.Load().attempts, err)
-	}
-	defer unlock()
-	if m.look(); !forced && !m.view.Load().due(time.Now()) {
-		return nil
-	}
-	before := m.view.Load().attempts
-	begun := before.begin(time.Now(), m.settings)
-	if err := begun.save(m.record); err != nil {
-		return m.failed(ctx, before, err) // the answer could not be kept either
-	}
-	if err := m.order(ctx, e, before.Begun); err != nil {
-		return m.failed(ctx, before, err)
-	}
-	return nil
-}
-
-// order obtains a certificate, keeps it, and serves it.
-func (m *managed) order(ctx context.Context, e engine, failures int) error {
-	text, err := e.order(ctx, order{m.name, m.keyType, failures})
-	if err != nil {
-		return err
-	}
-	if err := writeFile(m.certificate, text, 0o600); err != nil {
-		return err
-	}
-	stored, err := m.stored()
-	if err != nil {
-		return fmt.Errorf("the CA's answer cannot be used: %w", err)
-	}
-	renewed := m.view.Load().held != nil
-	m.take(stored)
-	m.log.Info("certificate obtained", "renewed", renewed, "expires", stored.notAfter(), "next", renewal(stored))
-	return attempts{}.save(m.record)
-}
-
-// failed notes why there is no new certificate, and tells it once. When gateway
-// stops in the middle it is as if the order had not been begun.
-func (m *managed) failed(ctx context.Context, before attempts, cause error) error {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return errors.Join(errStopped, before.save(m.record))
-	}
-	view := *m.view.Load()
-	problem := m.acme.failure(m.name, cause)
-	var refused *refusal
-	var named time.Time
-	if errors.As(cause, &refused) {
-		named = refused.retryAfter
-	}
-	now := time.Now()
-	view.attempts = before.begin(now, m.settings).failed(problem, named, view.lifetime(), now)
-	unsaved := view.attempts.save(m.record)
-	m.view.Store(&view)
-	if problem.Cause != m.logged {
-		m.logged = problem.Cause
-		m.log.Error("certificate could not be obtained; it is tried again by itself", "error", problem, "next_try", view.attempts.Next, "served_until", view.until())
-	}
-	if unsaved != nil {
-		m.log.Debug("the failure could not be noted on disk", "error", unsaved)
-	}
-	return problem
-}
-
 // takeAdvice asks the CA when to renew, and plans for a random moment of the
 // window that it names (RFC 9773 section 4.2), or earlier if two thirds of the
 // certificate's life are over before.
@@ -195,6 +144,8 @@ func (m *managed) takeAdvice(ctx context.Context, e engine) {
 	if !can || view.held == nil || now.Before(m.askAgain) {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, adviceTimeout)
+	defer cancel()
 	given, err := asked.advise(ctx, view.held.leaf.Certificate)
 	if err != nil {
 		m.askAgain = now.Add(adviceAfterFailure)

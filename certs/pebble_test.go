@@ -2,6 +2,8 @@ package certs
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
@@ -47,7 +49,7 @@ var pebbleBinary = sync.OnceValues(func() (string, error) {
 // pebbleOptions is how a CA of a test differs from a friendly one.
 type pebbleOptions struct {
 	validity    int // seconds; 0: 90 days
-	nonceReject int // percent of good nonces that are refused
+	nonceReject int // percent of good nonces that are refused; 0: 5
 	eabKID      string
 	eabKey      string // base64url
 	blocked     []string
@@ -103,7 +105,7 @@ func pebbleStart(t testing.TB, o pebbleOptions) *pebble {
 	p.directory, p.management = fmt.Sprintf("https://localhost:%d/dir", acmePort), fmt.Sprintf("https://127.0.0.1:%d", management)
 	p.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pkiPool(ca)}, DisableKeepAlives: true}}
 	p.process = exec.Command(binary, "-config", p.configure(t, folder, o, acmePort, management), "-dnsserver", pebbleDNS(t))
-	p.process.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=0", fmt.Sprintf("PEBBLE_WFE_NONCEREJECT=%d", o.nonceReject))
+	p.process.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=50", fmt.Sprintf("PEBBLE_WFE_NONCEREJECT=%d", cmp.Or(o.nonceReject, 5)))
 	p.start(t)
 	return p
 }
@@ -257,6 +259,12 @@ func pebbleReply(question []byte) []byte {
 		return nil
 	}
 	return reply
+}
+
+// pebbleName is a name of the test's own: certmagic keeps the challenges under way by
+// name, for the whole process.
+func pebbleName(t testing.TB) string {
+	return fmt.Sprintf("f%.8x.example.com", sha256.Sum256([]byte(t.Name())))
 }
 
 // pebbleSite is a site whose certificate comes from the CA.

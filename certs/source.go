@@ -51,6 +51,7 @@ type Status struct {
 	Key       string    // "ECDSA P-256", "RSA 2048"
 	SHA256    string    // fingerprint of the leaf, hexadecimal
 	Renew     time.Time // when gateway renews it, or tries again, by itself; zero: it does not
+	Due       time.Time // when gateway is to renew it if nothing fails; zero: it does not
 	Problems  []Problem // with this certificate, and with the site's files as a whole
 
 	// Placeholder tells that no certificate was obtained yet, and that clients refuse

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,7 +10,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -27,10 +27,12 @@ type orderTraffic struct {
 	ctx  context.Context // of the order
 	next *http.Transport
 
-	mu     sync.Mutex
-	orders map[string]string // finalize URL -> order URL
-	said   *refusal          // the last that explains a failure
-	broken error             // the last failure to reach the CA
+	mu       sync.Mutex
+	orders   map[string]string // finalize URL -> order URL
+	accounts string            // where accounts are made
+	said     *refusal          // the last that explains a failure
+	nonce    *refusal          // of the last answer, if that did not take the nonce
+	broken   error             // the last failure to reach the CA
 }
 
 // maxAnswer bounds what is read of the CA's answer; a chain is a few KB.
@@ -84,8 +86,10 @@ func (t *orderTraffic) note(what func()) {
 }
 
 // document has the fields of the CA's objects that matter here: an order, an
-// authorization, a problem (RFC 8555 sections 7.1.3, 7.1.4, 6.7).
+// authorization, a problem, the directory (RFC 8555 sections 7.1.3, 7.1.4, 6.7 and
+// 7.1.1).
 type document struct {
+	NewAccount  string            `json:"newAccount"`
 	Finalize    string            `json:"finalize"`
 	Error       *problemDocument  `json:"error"`
 	Challenges  []challengeObject `json:"challenges"`
@@ -114,8 +118,12 @@ func (t *orderTraffic) read(url string, answer *http.Response, body []byte) {
 	if place := t.orders[url]; place != "" && answer.Header.Get("Location") == "" {
 		answer.Header.Set("Location", place)
 	}
+	if d.NewAccount != "" {
+		t.accounts = d.NewAccount
+	}
+	t.nonce = nil // the request that it was about has been repeated
 	for _, problem := range d.problems() {
-		t.keep(problem, answer.Header)
+		t.keep(problem, url, answer.Header)
 	}
 }
 
@@ -133,15 +141,17 @@ func (d document) problems() []problemDocument {
 	return all
 }
 
-func (t *orderTraffic) keep(p problemDocument, header http.Header) {
-	kind, isProblem := strings.CutPrefix(p.Type, refusalNamespace)
-	if !isProblem || kind == "badNonce" { // the client tries that again by itself
+func (t *orderTraffic) keep(p problemDocument, url string, header http.Header) {
+	if !strings.HasPrefix(p.Type, refusalNamespace) {
 		return
 	}
-	t.said = newRefusal(p.Type, p.Detail, nil)
-	if seconds, err := strconv.Atoi(header.Get("Retry-After")); err == nil && kind == "rateLimited" {
-		t.said.retryAfter = time.Now().Add(time.Duration(seconds) * time.Second)
+	said := newRefusal(p.Type, p.Detail, nil).until(retryAfter(header, time.Now()))
+	said.ofAccount = url == t.accounts
+	if said.kind == "badNonce" {
+		t.nonce = said
+		return
 	}
+	t.said = said
 }
 
 // explain puts the reason in the place of autocert's own words.
@@ -153,9 +163,10 @@ func (t *orderTraffic) explain(err error) error {
 		return errors.Join(errStopped, t.ctx.Err())
 	case t.broken != nil:
 		return t.broken
-	case t.said != nil:
-		t.said.err = err
-		return t.said
+	}
+	if said := cmp.Or(t.nonce, t.said); said != nil {
+		said.err = err
+		return said
 	}
 	return err
 }
