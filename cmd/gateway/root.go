@@ -21,6 +21,7 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitLost   = 3 // an import left something behind that clients feel
 )
 
 // usageError is a command line that cannot be understood: exit code 2.
@@ -32,6 +33,12 @@ func (e usageError) Unwrap() error { return e.error }
 type silentError struct{ error }
 
 func (e silentError) Unwrap() error { return e.error }
+
+// lostError is an import that was done, but left behind something that clients
+// feel. The report has told it.
+type lostError struct{ error }
+
+func (e lostError) Unwrap() error { return e.error }
 
 // run does what the arguments say and returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
@@ -45,6 +52,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	err := root.Execute()
 	if err == nil {
 		return exitDone
+	}
+	var lost lostError
+	if errors.As(err, &lost) {
+		return exitLost
 	}
 	var silent silentError
 	if !errors.As(err, &silent) {
@@ -76,7 +87,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newRunCommand(), newCheckCommand(), newDemoCommand(), newDemoBackendCommand(),
 		newStatusCommand(), newHistoryCommand(), newBackendCommand(), newCertsCommand(), newMailCommand(),
-		newWeChatCommand(), newVersionCommand())
+		newWeChatCommand(), newImportCommand(), newVersionCommand())
 	return root
 }
 

@@ -1,0 +1,312 @@
+package apache
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// authorization are the directives of a scope that say who may come.
+func authorization(scope []*Directive) []*Directive {
+	return named(scope, "Require", "RequireAll", "RequireAny", "RequireNone", "Order", "Allow", "Deny", "Satisfy", "SSLRequireSSL", "SSLVerifyClient", "SSLRequire")
+}
+
+// admission is who may come, in gateway's terms.
+type admission struct {
+	allow, deny []string
+	login       bool  // a password is asked for
+	everybody   bool  // said in so many words
+	err         error // something that gateway can't ask
+}
+
+// access writes who may come. What can't be carried lets nobody in: a rule that
+// is lost must not open what it kept closed.
+func (b *builder) access(t *table, sections, all []*Directive) {
+	verify := b.host.last("SSLVerifyClient")
+	if verify != nil && !strings.EqualFold(verify.arg(0), "none") {
+		b.shut(t, verify, fmt.Errorf("gateway asks no client for a certificate"))
+		return
+	}
+	if len(sections) == 0 {
+		return
+	}
+	from := authorization(sections[0].Children)
+	a := b.admitted(from)
+	if a.login {
+		b.login(t, all, from, &a)
+	}
+	if a.err != nil {
+		for _, d := range from {
+			b.shut(t, d, a.err)
+		}
+		return
+	}
+	b.ledger.carried(sections[0])
+	if len(a.allow) > 0 {
+		t.set("allow", a.allow, from...)
+	}
+	if len(a.deny) > 0 {
+		t.set("deny", a.deny, from...)
+	}
+	if len(a.allow)+len(a.deny) == 0 {
+		for _, d := range from {
+			b.ledger.notNeeded(d, "everybody may come unless allow or deny say otherwise")
+		}
+	}
+}
+
+// shut lets nobody in for want of a rule that can't be carried.
+func (b *builder) shut(t *table, d *Directive, err error) {
+	b.ledger.lost(d, err.Error()+"; so that nobody gets in who should not, these paths are closed to all", `write allow or auth_file in place of deny = ["all"]`)
+	t.drop("allow")
+	t.set("deny", []string{"all"}, d)
+}
+
+// admitted reads the directives of one section: the new ones, or those of
+// httpd 2.2.
+func (b *builder) admitted(ds []*Directive) admission {
+	if len(named(ds, "Order", "Allow", "Deny")) > 0 {
+		a := ordered(ds)
+		if satisfied := lastOf(ds, "Satisfy"); satisfied != nil && strings.EqualFold(satisfied.arg(0), "any") {
+			a.err = fmt.Errorf("gateway asks for the address and the password, not for one of them")
+		}
+		a.login = a.login || len(named(ds, "Require")) > 0
+		return a
+	}
+	if d := lastOf(ds, "SSLRequire"); d != nil {
+		return admission{err: fmt.Errorf("gateway has no conditions on TLS")}
+	}
+	if lastOf(ds, "SSLRequireSSL") != nil && !b.host.tls {
+		return admission{deny: []string{"all"}}
+	}
+	return anyOf(named(ds, "Require", "RequireAll", "RequireAny", "RequireNone"))
+}
+
+// anyOf joins directives of which one is enough, as httpd does unless it is told
+// otherwise.
+func anyOf(ds []*Directive) admission {
+	var sum admission
+	asked := 0
+	for _, d := range ds {
+		a := required(d)
+		switch {
+		case a.err != nil:
+			sum.err = a.err
+			continue
+		case a.everybody:
+			return admission{everybody: true}
+		case len(a.deny) == 1 && a.deny[0] == "all":
+			continue // nobody, or one of the others
+		case len(a.deny) > 0:
+			sum.err = fmt.Errorf("gateway can't let in whoever is not one of some, or one of others")
+		}
+		asked++
+		sum.allow = append(sum.allow, a.allow...)
+		sum.login = sum.login || a.login
+	}
+	if sum.login && len(sum.allow) > 0 {
+		sum.err = fmt.Errorf("gateway asks for the address and the password, not for one of them")
+	}
+	if asked == 0 && len(ds) > 0 && sum.err == nil {
+		sum.deny = []string{"all"}
+	}
+	return sum
+}
+
+// allOf joins directives that must all hold.
+func allOf(ds []*Directive) admission {
+	var sum admission
+	for _, d := range ds {
+		a := required(d)
+		switch {
+		case a.err != nil:
+			return a
+		case len(sum.allow) > 0 && len(a.allow) > 0:
+			return admission{err: fmt.Errorf("gateway can't ask for two lists of addresses at once")}
+		}
+		sum.allow = append(sum.allow, a.allow...)
+		sum.deny = append(sum.deny, a.deny...)
+		sum.login = sum.login || a.login
+	}
+	sum.everybody = len(sum.allow)+len(sum.deny) == 0 && !sum.login
+	return sum
+}
+
+// required is what one Require, or a section of them, asks for.
+func required(d *Directive) admission {
+	switch {
+	case d.Is("RequireAll"):
+		return allOf(d.Children)
+	case d.Is("RequireAny"):
+		return anyOf(d.Children)
+	case d.Is("RequireNone"):
+		a := anyOf(d.Children)
+		if a.err != nil || a.login || len(a.deny) > 0 {
+			return admission{err: fmt.Errorf("gateway has no like for this <RequireNone>")}
+		}
+		return admission{deny: a.allow}
+	case !d.Is("Require"):
+		return admission{err: fmt.Errorf("gateway has no like for %s", d)}
+	}
+	args := d.Args
+	negated := strings.EqualFold(argAt(args, 0), "not")
+	if negated {
+		args = args[1:]
+	}
+	a := entity(args, d)
+	if negated && a.err == nil {
+		if a.login || a.everybody || len(a.deny) > 0 {
+			return admission{err: fmt.Errorf("gateway has no like for %s", d)}
+		}
+		return admission{deny: a.allow}
+	}
+	return a
+}
+
+func entity(args []string, d *Directive) admission {
+	rest := args[min(1, len(args)):]
+	switch strings.ToLower(argAt(args, 0)) {
+	case "all":
+		if strings.EqualFold(argAt(rest, 0), "granted") {
+			return admission{everybody: true}
+		}
+		return admission{deny: []string{"all"}}
+	case "ip":
+		networks, err := parseNetworks(rest)
+		return admission{allow: networks, err: err}
+	case "local":
+		return admission{allow: []string{"127.0.0.0/8", "::1"}}
+	case "valid-user":
+		return admission{login: true}
+	case "ssl":
+		return admission{everybody: true}
+	}
+	return admission{err: fmt.Errorf("gateway can't ask for %s", d)}
+}
+
+// parseNetworks writes addresses of httpd, such as "10.1" and
+// "10.1.0.0/255.255.0.0", as gateway does.
+func parseNetworks(written []string) ([]string, error) {
+	var networks []string
+	for _, one := range written {
+		network, ok := parseNetwork(one)
+		if !ok {
+			return nil, fmt.Errorf("%s is no address; gateway looks no names up", one)
+		}
+		if !slices.Contains(networks, network) {
+			networks = append(networks, network)
+		}
+	}
+	return networks, nil
+}
+
+func parseNetwork(written string) (string, bool) {
+	host, mask, masked := strings.Cut(written, "/")
+	if addr, err := netip.ParseAddr(host); err == nil {
+		if !masked {
+			return addr.String(), true
+		}
+		if wide, err := netip.ParseAddr(mask); err == nil && wide.Is4() {
+			mask = strconv.Itoa(ones(wide))
+		}
+		prefix, err := netip.ParsePrefix(host + "/" + mask)
+		return prefix.String(), err == nil
+	}
+	parts := strings.Split(strings.TrimSuffix(host, "."), ".")
+	if masked || len(parts) > 3 {
+		return "", false
+	}
+	whole := strings.Join(append(slices.Clone(parts), []string{"0", "0", "0"}[:4-len(parts)]...), ".")
+	addr, err := netip.ParseAddr(whole)
+	return netip.PrefixFrom(addr, 8*len(parts)).String(), err == nil
+}
+
+func ones(mask netip.Addr) int {
+	n := 0
+	for _, b := range mask.As4() {
+		for ; b != 0; b <<= 1 {
+			n++
+		}
+	}
+	return n
+}
+
+// ordered reads Order, Allow and Deny.
+func ordered(ds []*Directive) admission {
+	var a admission
+	allow, everybody, err := fromLines(named(ds, "Allow"))
+	deny, nobody, err2 := fromLines(named(ds, "Deny"))
+	if err == nil {
+		err = err2
+	}
+	order := "deny,allow"
+	if d := lastOf(ds, "Order"); d != nil {
+		order = strings.ToLower(strings.ReplaceAll(strings.Join(d.Args, ""), " ", ""))
+	}
+	a.err = err
+	switch {
+	case order == "deny,allow" && nobody && !everybody:
+		a.allow = allow
+		if len(allow) == 0 {
+			a.deny = []string{"all"}
+		}
+	case order == "deny,allow":
+		a.deny = deny
+		if everybody || nobody {
+			a.deny = nil
+		} else if len(deny) > 0 && len(allow) > 0 {
+			a.err = fmt.Errorf("gateway's deny goes before its allow, and here it is the other way round")
+		}
+	case nobody || !everybody && len(allow) == 0:
+		a.deny = []string{"all"}
+	default:
+		a.deny = deny
+		if !everybody {
+			a.allow = allow
+		}
+	}
+	return a
+}
+
+func fromLines(ds []*Directive) (networks []string, all bool, err error) {
+	for _, d := range ds {
+		for _, word := range d.Args[min(1, len(d.Args)):] {
+			switch {
+			case strings.EqualFold(word, "all"):
+				all = true
+			case strings.Contains(word, "="):
+				err = fmt.Errorf("gateway knows no variables of a request")
+			default:
+				network, ok := parseNetwork(word)
+				if !ok {
+					err = fmt.Errorf("%s is no address; gateway looks no names up", word)
+				}
+				networks = append(networks, network)
+			}
+		}
+	}
+	return networks, all, err
+}
+
+// login is HTTP Basic with a file of passwords.
+func (b *builder) login(t *table, all, from []*Directive, a *admission) {
+	kind, file, realm := lastOf(all, "AuthType"), lastOf(all, "AuthUserFile"), lastOf(all, "AuthName")
+	switch provider := lastOf(all, "AuthBasicProvider"); {
+	case kind == nil || !strings.EqualFold(kind.arg(0), "basic"):
+		a.err = fmt.Errorf("gateway knows logins by HTTP Basic only")
+	case provider != nil && !strings.EqualFold(strings.Join(provider.Args, ""), "file"):
+		a.err = fmt.Errorf("gateway takes passwords from a file only")
+	case file == nil:
+		a.err = fmt.Errorf("no AuthUserFile says who has which password")
+	default:
+		t.set("auth_file", b.absolute(file.arg(0)), append([]*Directive{file, kind}, from...)...)
+		if realm != nil {
+			t.set("auth_realm", realm.arg(0), realm)
+		}
+		for _, d := range from {
+			b.ledger.carried(d)
+		}
+	}
+}

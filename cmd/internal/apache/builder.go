@@ -1,0 +1,196 @@
+package apache
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// builder makes the [[site]] of one host for one of its names.
+type builder struct {
+	*translation
+	host     *host
+	name     string // the name that the site is made for; "" if it has none
+	rules    []*rule
+	later    []*rule // rules that httpd looks at after the rewriting
+	sections []*section
+}
+
+// node is a set of paths that httpd treats alike, and what becomes of them.
+type node struct {
+	matcher
+	rule     *rule
+	settings *table // allow, deny, body and their like
+	headers  []*Directive
+}
+
+// site is the whole [[site]] but for its names, addresses and certificate.
+func (b *builder) site() *table {
+	b.sections = b.findSections()
+	b.later = slices.Concat(b.locationRules(), b.proxyRules(), b.redirectRules(), b.aliasRules(), b.documentRoot())
+	b.rules = slices.Concat(b.fileRules(), b.rewriteRules(), b.later)
+	site := &table{header: "[[site]]"}
+	nodes := b.nodes()
+	root := nodes[0]
+	b.fillSite(site, root)
+	for _, n := range b.patternNodes(root) {
+		b.addRoute(site, n, root)
+	}
+	for _, n := range nodes[1:] {
+		parent := parentOf(n, nodes)
+		if !b.redundant(n, parent) {
+			b.addRoute(site, n, root)
+		}
+	}
+	b.unreached()
+	return site
+}
+
+// fillSite writes what "/" does into the site itself, or into a route of its own
+// where it needs keys that only routes have.
+func (b *builder) fillSite(site *table, root *node) {
+	for _, e := range root.settings.entries {
+		site.set(e.key, e.value, e.from...)
+	}
+	site.children = append(site.children, retitled(root.settings.children, "[[site.error_page]]")...)
+	b.headers(site, root.headers)
+	if root.rule == nil {
+		return
+	}
+	action := b.act(root)
+	if !action.has("strip") && !action.has("rewrite") {
+		for _, e := range action.entries {
+			site.set(e.key, e.value, e.from...)
+		}
+		return
+	}
+	route := &table{header: "[[site.route]]"}
+	route.set("path", "/", root.rule.from...)
+	for _, e := range action.entries {
+		route.set(e.key, e.value, e.from...)
+	}
+	site.children = append(site.children, route)
+}
+
+func retitled(children []*table, header string) []*table {
+	for _, child := range children {
+		child.header = header
+	}
+	return children
+}
+
+// addRoute writes a route for a node.
+func (b *builder) addRoute(site *table, n, root *node) {
+	route := &table{header: "[[site.route]]"}
+	var from []*Directive
+	if n.rule != nil {
+		from = n.rule.from
+	}
+	switch {
+	case n.re != nil:
+		route.set("match", n.pattern, from...)
+	default:
+		route.set("path", n.prefix, from...)
+	}
+	if n.exact {
+		route.set("exact", true)
+	}
+	for _, e := range b.act(n).entries {
+		route.set(e.key, e.value, e.from...)
+	}
+	b.settle(route, n, root)
+	site.children = append(site.children, route)
+}
+
+// act is what a rule does at a node, as keys.
+func (b *builder) act(n *node) *table {
+	t, r := &table{}, n.rule
+	if r == nil {
+		t.set("respond", 404)
+		return t
+	}
+	switch r.kind {
+	case proxied:
+		t.set("backend", r.backend.name(), r.from...)
+		b.mapPath(t, n)
+	case static:
+		b.serve(t, n)
+	case redirected:
+		t.set("redirect", r.redirectAt(n.matcher), r.from...)
+		t.set("redirect_status", r.status, r.from[0])
+	case responded:
+		t.set("respond", r.status, r.from...)
+	}
+	return t
+}
+
+// mapPath tells which path the backend is asked for.
+func (b *builder) mapPath(t *table, n *node) {
+	r := n.rule
+	target := r.target
+	switch {
+	case r.identity || !r.whole && target == r.prefix && r.re == nil:
+		return
+	case r.whole:
+		target = r.deeper(n.matcher)
+		if target == "{path}" || n.prefix == "/" && target == "/{rest}" {
+			return
+		}
+	default:
+		target += strings.TrimPrefix(n.prefix, r.prefix)
+		if n.prefix == r.prefix && (target == "" || target == "/") {
+			b.stripped(t, r, target)
+			return
+		}
+		target += "{rest}"
+	}
+	t.set("rewrite", target, r.from...)
+}
+
+// stripped takes the prefix off. With "/app" and "http://backend/" httpd asks for
+// "//x", which is not meant.
+func (b *builder) stripped(t *table, r *rule, target string) {
+	t.set("strip", true, r.from...)
+	if target == "/" && !strings.HasSuffix(r.prefix, "/") {
+		b.ledger.differently(r.from[0], "the path has no slash at its end and the target has one, so httpd asks for //x; gateway asks for /x")
+	}
+}
+
+// deeper is a template for a node below the rule's own prefix.
+func (r *rule) deeper(at matcher) string {
+	if r.re != nil || at.re != nil {
+		return r.target
+	}
+	below := strings.TrimPrefix(at.prefix, r.prefix)
+	if below == "" {
+		return r.target
+	}
+	return strings.ReplaceAll(r.target, "{rest}", below+"{rest}")
+}
+
+// redirectAt is the redirect's target at a node.
+func (r *rule) redirectAt(at matcher) string {
+	target := r.deeper(at)
+	if !r.whole {
+		target = r.target + strings.TrimPrefix(at.prefix, r.prefix) + "{rest}"
+	}
+	if at.re == nil && at.prefix == "/" {
+		target = strings.ReplaceAll(target, "/{rest}", "{path}")
+	}
+	return target
+}
+
+// serve is a folder: DocumentRoot is the folder of "/", an Alias that of its path.
+func (b *builder) serve(t *table, n *node) {
+	r := n.rule
+	switch {
+	case r.whole:
+		t.set("root", r.folder, r.from...)
+		t.set("rewrite", r.deeper(n.matcher), r.from...)
+	case r.stage == serving:
+		t.set("root", r.target, r.from...)
+	default:
+		t.set("root", filepath.Join(r.target, strings.TrimPrefix(n.prefix, r.prefix)), r.from...)
+		t.set("strip", true, r.from...)
+	}
+}

@@ -1,0 +1,133 @@
+package apache
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// fileRules keep what httpd does not send as it is from being sent: files that a
+// <Files> section closes, and programs, whose source nobody must see.
+func (b *builder) fileRules() []*rule {
+	var rules []*rule
+	for _, scope := range b.fileScopes() {
+		for _, d := range named(scope, "Files", "FilesMatch") {
+			if r := b.fileRule(d); r != nil {
+				rules = append(rules, r)
+			}
+		}
+		for _, d := range named(scope, "AddHandler", "AddType") {
+			if r := b.handlerRule(d); r != nil {
+				rules = append(rules, r)
+			}
+		}
+	}
+	return rules
+}
+
+// fileScopes are the host's own scope, and the <Directory> sections within it.
+func (b *builder) fileScopes() [][]*Directive {
+	scopes := [][]*Directive{b.host.main, b.host.own}
+	for _, d := range b.host.mainFirst("Directory", "Location") {
+		scopes = append(scopes, d.Children)
+	}
+	return scopes
+}
+
+func (b *builder) fileRule(d *Directive) *rule {
+	pattern, err := filePattern(d)
+	switch {
+	case hidesDotfiles(pattern):
+		b.ledger.notNeeded(d, "gateway never sends files whose name begins with a dot")
+		for _, child := range d.Children {
+			b.ledger.notNeeded(child, "gateway never sends files whose name begins with a dot")
+		}
+		return nil
+	case !closes(d.Children) && lastOf(d.Children, "SetHandler") == nil:
+		return nil // other settings are told by the table of directives
+	case err != nil:
+		b.ledger.lost(d, err.Error(), "see that no such file lies below root")
+		return nil
+	}
+	m, _, err := parsePattern(pattern, false)
+	if err != nil {
+		b.ledger.lost(d, err.Error(), "see that no such file lies below root")
+		return nil
+	}
+	r := &rule{matcher: m, kind: responded, stage: rewriting, status: 403, from: append([]*Directive{d}, authorization(d.Children)...)}
+	if handler := lastOf(d.Children, "SetHandler"); handler != nil {
+		if strings.EqualFold(handler.arg(0), "none") || !b.servesFiles() {
+			return nil
+		}
+		r.status, r.from = 404, []*Directive{d, handler}
+		b.ledger.lost(handler, "gateway does not run such files; their paths are answered with 404, so that nobody sees the source", "let a program of its own serve them over HTTP, as a backend")
+	}
+	return r
+}
+
+// closes reports sections that let nobody in.
+func closes(children []*Directive) bool {
+	if d := lastOf(children, "Require"); d != nil {
+		return strings.EqualFold(d.Text, "all denied")
+	}
+	deny := lastOf(children, "Deny")
+	return deny != nil && strings.EqualFold(deny.Text, "from all") && lastOf(children, "Allow") == nil
+}
+
+// filePattern is a pattern over paths for the names of a <Files> section.
+func filePattern(d *Directive) (string, error) {
+	name := d.arg(0)
+	pattern := d.Is("FilesMatch")
+	if name == "~" {
+		name, pattern = d.arg(1), true
+	}
+	if !pattern {
+		quoted := strings.NewReplacer(`\*`, `[^/]*`, `\?`, `[^/]`).Replace(regexp.QuoteMeta(name))
+		return "/" + quoted + "$", nil
+	}
+	if rest, anchored := strings.CutPrefix(name, "^"); anchored {
+		name = "/" + rest
+	}
+	if strings.HasSuffix(name, "$") {
+		return name, nil
+	}
+	_, err := regexp.Compile(name)
+	return name + "[^/]*$", err
+}
+
+// hidesDotfiles knows the section that every configuration has.
+func hidesDotfiles(pattern string) bool {
+	return strings.HasPrefix(pattern, `/\.`) || strings.HasPrefix(pattern, `/(\.`) || strings.HasPrefix(pattern, `/[.]`)
+}
+
+// servesFiles reports whether the host has a folder that something is sent from.
+func (b *builder) servesFiles() bool {
+	if len(b.host.ownFirst("Alias", "AliasMatch")) > 0 {
+		return true
+	}
+	for _, r := range b.proxyRules() {
+		if r.kind == proxied && r.prefix == "/" && r.re == nil && !r.exact {
+			return false
+		}
+	}
+	return b.host.last("DocumentRoot") != nil
+}
+
+// handlerRule closes endings of programs that AddHandler or AddType names.
+func (b *builder) handlerRule(d *Directive) *rule {
+	kind := strings.ToLower(d.arg(0))
+	program := d.Is("AddHandler") && !slices.Contains(harmlessHandlers[:], kind) || strings.Contains(kind, "httpd-php") || strings.Contains(kind, "httpd-cgi")
+	if !program || len(d.Args) < 2 || !b.servesFiles() {
+		return nil
+	}
+	var endings []string
+	for _, ending := range d.Args[1:] {
+		endings = append(endings, regexp.QuoteMeta(strings.TrimPrefix(ending, ".")))
+	}
+	m, _, err := parsePattern(`\.(`+strings.Join(endings, "|")+`)$`, false)
+	if err != nil {
+		return nil
+	}
+	b.ledger.lost(d, "gateway does not run such files; their paths are answered with 404, so that nobody sees the source", "let a program of its own serve them over HTTP, as a backend")
+	return b.refusal(m, rewriting, 404, d)
+}

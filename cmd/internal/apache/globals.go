@@ -1,0 +1,261 @@
+package apache
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// globals are the tables of the file that hold for all sites.
+func (t *translation) globals(hosts []*host) {
+	served := slices.DeleteFunc(slices.Clone(hosts), func(h *host) bool {
+		return !slices.ContainsFunc(t.sites, func(s *site) bool { return s.host == h || slices.Contains(s.also, h) })
+	})
+	t.accessLog(served)
+	t.errorLog(served)
+	t.clocks()
+	t.headerLimits()
+	t.trusted()
+	t.acmeSettings(served)
+}
+
+// clocks are Timeout and KeepAliveTimeout.
+func (t *translation) clocks() {
+	if d := lastOf(t.main, "Timeout"); d != nil {
+		if value, ok := parseDuration(d.arg(0)); ok && value != "0s" {
+			t.timeouts.set("first_byte", value, d)
+			t.ledger.differently(d, "it is the longest wait for a backend; slow clients have clocks of their own, [timeouts] body and write")
+		}
+	}
+	if d := lastOf(t.main, "KeepAliveTimeout"); d != nil {
+		if value, ok := parseDuration(d.arg(0)); ok && value != "0s" {
+			t.timeouts.set("idle", value, d)
+		}
+	}
+	if d := lastOf(t.main, "KeepAlive"); d != nil && strings.EqualFold(d.arg(0), "off") {
+		t.timeouts.set("idle", "1s", d)
+		t.ledger.differently(d, "connections stay open for a second, since each new one costs a handshake")
+	}
+}
+
+// headerLimits are those of a request's head.
+func (t *translation) headerLimits() {
+	if d := lastOf(t.main, "LimitRequestFields"); d != nil {
+		n, err := strconv.Atoi(d.arg(0))
+		switch {
+		case err != nil || n < 0:
+			t.ledger.lost(d, "this is no number", "write one")
+		case n == 0:
+			t.limits.set("header_lines", 10000, d)
+			t.ledger.differently(d, "gateway always has a limit")
+		default:
+			t.limits.set("header_lines", max(10, n), d)
+		}
+	}
+	sum := 0
+	var from []*Directive
+	for _, name := range []string{"LimitRequestLine", "LimitRequestFieldSize"} {
+		d := lastOf(t.main, name)
+		if d == nil {
+			continue
+		}
+		if n, err := strconv.Atoi(d.arg(0)); err == nil && n > 0 {
+			sum = max(sum, n)
+			from = append(from, d)
+			t.ledger.differently(d, "gateway limits the request line and all fields together")
+		}
+	}
+	if sum > 0 {
+		t.limits.set("header", sizeText(int64(min(16<<20, max(64<<10, sum)))), from...)
+	}
+}
+
+// trusted are the proxies in front of httpd that mod_remoteip knows.
+func (t *translation) trusted() {
+	header := lastOf(t.main, "RemoteIPHeader")
+	ds := named(t.main, "RemoteIPTrustedProxy", "RemoteIPInternalProxy")
+	if header == nil {
+		return
+	}
+	if !slices.Contains([]string{"x-forwarded-for", "forwarded"}, strings.ToLower(header.arg(0))) {
+		t.ledger.lost(header, "gateway takes the client's address from X-Forwarded-For only, so it sees the proxy's", "let the proxy in front send X-Forwarded-For")
+		return
+	}
+	if len(ds) == 0 {
+		t.ledger.lost(header, "it names no proxy to believe, so everybody could forge the address", "write the proxy's address into trusted_proxies")
+		return
+	}
+	for _, d := range ds {
+		networks, err := parseNetworks(d.Args)
+		if err != nil {
+			t.ledger.lost(d, err.Error(), "write the addresses into trusted_proxies")
+			continue
+		}
+		t.top.add("trusted_proxies", networks, d, header)
+	}
+}
+
+// accessLog is the one access log: gateway writes one for all sites.
+func (t *translation) accessLog(hosts []*host) {
+	var logs []*Directive
+	for _, h := range hosts {
+		own := named(h.own, "CustomLog", "TransferLog")
+		if len(own) == 0 {
+			own = named(h.main, "CustomLog", "TransferLog")
+		}
+		for _, d := range own {
+			if !slices.Contains(logs, d) {
+				logs = append(logs, d)
+			}
+		}
+	}
+	paths := map[string]bool{}
+	var kept []*Directive
+	for _, d := range logs {
+		path, ok := t.logPath(d)
+		if len(d.Args) > 2 {
+			t.ledger.missed(d, "gateway logs every request, not only those with "+d.arg(2), "filter the log where it is read")
+			ok = ok && len(logs) == 1
+		}
+		if ok {
+			paths[path] = true
+			kept = append(kept, d)
+		}
+	}
+	if len(kept) == 0 {
+		return
+	}
+	path, _ := t.logPath(kept[0])
+	t.log.set("access", path, kept...)
+	t.logFormat(kept, len(paths) > 1)
+}
+
+// logPath is the file of a log. Programs that rotate are not needed.
+func (t *translation) logPath(d *Directive) (string, bool) {
+	written := d.arg(0)
+	command, piped := strings.CutPrefix(written, "|")
+	if !piped {
+		if strings.HasPrefix(written, "syslog") {
+			t.ledger.lost(d, "gateway writes files and standard output", `write access = "-": journald takes it from there`)
+			return "", false
+		}
+		return t.absolute(written), true
+	}
+	command = strings.Trim(command, "|$ ")
+	for _, word := range words(command) {
+		if strings.HasPrefix(word, "/") && strings.Contains(command, "rotatelogs") && !strings.HasSuffix(word, "rotatelogs") {
+			t.ledger.differently(d, "gateway rotates its log itself, see [log]")
+			return strings.TrimRight(word[:firstOf(word, "%")], ".-_"), true
+		}
+	}
+	t.ledger.lost(d, "gateway gives its log to no program", "let the program read the file, or gateway's standard output")
+	return "", false
+}
+
+// firstOf is where a letter first stands in a text, or its end.
+func firstOf(text, letter string) int {
+	if i := strings.Index(text, letter); i >= 0 {
+		return i
+	}
+	return len(text)
+}
+
+// logFormat is that of the first log. Where several become one, lines must tell
+// of which site they are.
+func (t *translation) logFormat(logs []*Directive, several bool) {
+	if several {
+		for _, d := range logs {
+			t.ledger.differently(d, "all sites write into one file, with the site's name in front of each line")
+		}
+		t.log.set("format", "vhost_combined", logs...)
+		return
+	}
+	format, from := t.formatOf(logs[0])
+	if standard := standardFormats[format]; standard != "" {
+		format = standard
+	}
+	if check := t.options.CheckLogFormat; check != nil {
+		if err := check(format); err != nil {
+			t.ledger.lost(logs[0], "gateway can't write this format: "+err.Error(), "write another format")
+			return
+		}
+	}
+	if format != "combined" {
+		t.log.set("format", format, append(from, logs[0])...)
+		return
+	}
+	for _, d := range from {
+		t.ledger.notNeeded(d, "it is gateway's format when none is written")
+	}
+}
+
+// standardFormats are the formats that have a name in gateway.
+var standardFormats = map[string]string{
+	`%h %l %u %t "%r" %>s %b`:                                      "common",
+	`%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"`:       "combined",
+	`%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i" %I %O`: "combinedio",
+	`%v:%p %h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"`: "vhost_combined",
+	`%v:%p %h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-agent}i"`: "vhost_combined",
+	`%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-agent}i"`:       "combined",
+}
+
+// formatOf is the format of a log, written out.
+func (t *translation) formatOf(d *Directive) (string, []*Directive) {
+	written := d.arg(1)
+	for _, f := range slices.Backward(named(t.main, "LogFormat")) {
+		if written != "" && f.arg(1) == written {
+			return f.arg(0), []*Directive{f}
+		}
+		if written == "" && len(f.Args) == 1 {
+			return f.arg(0), []*Directive{f}
+		}
+	}
+	if written == "" {
+		return "common", nil
+	}
+	return written, nil
+}
+
+// errorLog is where gateway says what is wrong.
+func (t *translation) errorLog(hosts []*host) {
+	var first *Directive
+	for _, h := range hosts {
+		d := h.last("ErrorLog")
+		if d == nil {
+			continue
+		}
+		if first == nil {
+			first = d
+		}
+		if d != first && d.arg(0) != first.arg(0) {
+			t.ledger.differently(d, "gateway has one error log, named at "+first.Position.String()+"; its lines name the site")
+		}
+	}
+	if first == nil {
+		return
+	}
+	if written := first.arg(0); strings.HasPrefix(written, "syslog") || strings.HasPrefix(written, "|") || strings.HasPrefix(written, "/dev/") {
+		t.ledger.differently(first, `gateway writes to standard error, which journald keeps`)
+	} else {
+		t.log.set("error", t.absolute(written), first)
+		for _, h := range hosts {
+			if d := h.last("ErrorLog"); d != nil && d.arg(0) == first.arg(0) {
+				t.log.entry("error").come([]*Directive{d})
+			}
+		}
+	}
+	for _, d := range named(t.main, "LogLevel") {
+		if slices.ContainsFunc(d.Args, func(level string) bool { return level == "debug" || strings.HasPrefix(level, "trace") }) {
+			t.log.set("level", "debug", d)
+		}
+	}
+}
+
+// plural writes a number with its noun.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return fmt.Sprintf("%d %s", n, noun)
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,156 @@
+package apache
+
+import (
+	"slices"
+	"strings"
+)
+
+// nodes are the sets of paths that are told apart, "/" first. Every prefix that
+// any rule or section names begins one, so httpd treats all paths of a node like
+// its first.
+func (b *builder) nodes() []*node {
+	all := []*node{{matcher: matcher{prefix: "/"}}}
+	add := func(m matcher) {
+		known := slices.ContainsFunc(all, func(n *node) bool { return n.prefix == m.prefix && n.exact == m.exact })
+		if m.re == nil && m.prefix != "" && !known {
+			all = append(all, &node{matcher: matcher{prefix: m.prefix, exact: m.exact}})
+		}
+	}
+	for _, r := range b.rules {
+		add(r.matcher)
+		for _, m := range r.except {
+			add(m)
+		}
+	}
+	for _, s := range b.sections {
+		add(s.matcher)
+	}
+	for _, n := range all {
+		n.rule = decide(b.rules, n.prefix)
+		n.settings, n.headers = b.settingsAt(n.matcher, n.rule)
+	}
+	return all
+}
+
+// patternNodes are the patterns among the rules and sections, in httpd's order.
+// gateway tries them before all prefixes.
+func (b *builder) patternNodes(root *node) []*node {
+	var all []*node
+	for i, r := range b.rules {
+		if r.re == nil || r.kind == notProxied || r.kind == passed || b.shadowed(r, b.rules[:i]) {
+			continue
+		}
+		r.used = true
+		n := &node{matcher: r.matcher, rule: r}
+		n.settings, n.headers = b.settingsAt(matcher{prefix: r.sample()}, r)
+		b.warnOrder(r, i)
+		all = append(all, n)
+	}
+	for _, s := range b.sections {
+		if s.re != nil {
+			if n := b.patternSection(s, root); n != nil {
+				all = append(all, n)
+			}
+		}
+	}
+	return all
+}
+
+// shadowed reports whether an earlier rule takes every path of a pattern.
+func (b *builder) shadowed(r *rule, before []*rule) bool {
+	for _, earlier := range before {
+		skips := earlier.kind == notProxied || earlier.kind == passed && r.stage != rewriting
+		if !skips && earlier.re == nil && !earlier.exact && len(earlier.except) == 0 && within(r.literal(), earlier.prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// warnOrder tells where gateway's order differs: a pattern goes before prefixes
+// that httpd looks at first, and rules over what a section allows.
+func (b *builder) warnOrder(r *rule, i int) {
+	for _, earlier := range b.rules[:i] {
+		if earlier.re == nil && !earlier.exact && !r.disjoint(earlier.matcher) && len(earlier.from) > 0 {
+			b.ledger.differently(r.from[0], "gateway tries this pattern before "+earlier.from[0].Position.String()+", httpd after it")
+		}
+	}
+	for _, s := range b.sections {
+		if s.re == nil && s.prefix != "/" && s.restricts() && !r.disjoint(s.matcher) {
+			b.ledger.lost(s.from, "its access rules do not hold for what the pattern of "+r.from[0].Position.String()+" takes", "see which paths both mean, and write allow or deny into that route too")
+		}
+	}
+}
+
+// patternSection is a <LocationMatch> that only sets something: a route like the
+// one that its paths have anyway, with its settings.
+func (b *builder) patternSection(s *section, root *node) *node {
+	r := decide(b.rules, matcher{pattern: s.pattern, re: s.re}.sample())
+	if r != nil && r.re == nil && !r.exact && (r.kind == redirected || r.kind == responded) {
+		return nil
+	}
+	n := &node{matcher: s.matcher, rule: r}
+	n.settings, n.headers = b.settingsAt(matcher{prefix: s.sample()}, r, s)
+	if r != nil && b.mapsPath(n) {
+		b.ledger.lost(s.from, "gateway has no pattern with settings for paths that "+r.from[0].Position.String()+" maps to others", "write a [[site.route]] with a path instead of the pattern")
+		return nil
+	}
+	if n.settings.content() == root.settings.content() && len(n.headers) == len(root.headers) {
+		return nil
+	}
+	return n
+}
+
+func (b *builder) mapsPath(n *node) bool {
+	action := b.act(&node{matcher: matcher{prefix: n.sample()}, rule: n.rule})
+	return action.has("strip") || action.has("rewrite")
+}
+
+// parentOf is the node that takes n's paths if n is left out.
+func parentOf(n *node, all []*node) *node {
+	best := all[0]
+	for _, other := range all {
+		if other != n && !other.exact && within(n.prefix, other.prefix) && (len(other.prefix) > len(best.prefix) || other.prefix == n.prefix) {
+			best = other
+		}
+	}
+	return best
+}
+
+// redundant reports whether a node does what its parent does.
+func (b *builder) redundant(n, parent *node) bool {
+	if n.settings.content() != parent.settings.content() || !slices.Equal(n.headers, parent.headers) {
+		return false
+	}
+	if n.rule == nil || parent.rule == nil {
+		return n.rule == parent.rule
+	}
+	if n.rule == parent.rule {
+		return true
+	}
+	own, above := b.act(n), b.act(parent)
+	if own.content() != above.content() || own.has("strip") || own.has("rewrite") || strings.Contains(own.text("redirect"), "{rest}") {
+		return false
+	}
+	for _, d := range n.rule.from {
+		b.ledger.differently(d, "the same as "+parent.rule.from[0].Position.String()+", which takes these requests too")
+	}
+	return true
+}
+
+// unreached tells of rules before which others take all requests.
+func (b *builder) unreached() {
+	for _, r := range b.rules {
+		if r.used {
+			if r.kind == notProxied || r.kind == passed {
+				for _, d := range r.from {
+					b.ledger.differently(d, "the routes are written so that these paths go elsewhere")
+				}
+			}
+			continue
+		}
+		for _, d := range r.from {
+			b.ledger.notNeeded(d, "no request gets to it, in httpd neither: what stands before it takes them")
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package apache
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// anything is how patterns spell "whatever follows".
+const anything = `(?:\(\.\*\)|\.\*|\(\.\*\)\$|\.\*\$)?`
+
+var (
+	everyPath    = regexp.MustCompile(`^(?:\^?/?\??)` + anything + `$`)
+	plainPrefix  = regexp.MustCompile(`^\^(/(?:[A-Za-z0-9_~/-]|\\[.\-_])*/)(?:\(\.\*\)\$?|\.\*\$?)?$`)
+	segmentTail  = regexp.MustCompile(`^\^(/(?:[A-Za-z0-9_~/-]|\\[.\-_])*[^/\\(])(\(/\.\*\)\?\$|\(\?:/\.\*\)\?\$|\(/\|\$\)|\(\?:/\|\$\)|\(/\.\*\|\$\))$`)
+	plainExact   = regexp.MustCompile(`^\^(/(?:[A-Za-z0-9_~/.-]|\\[.\-_])*)\$$`)
+	withoutSlash = regexp.MustCompile(`^\^\(\.[*+]\)\$?$`)
+)
+
+// parsePattern reads a regular expression over a path. The common ones that say
+// no more than a prefix become one, since that reads better; groups tells what
+// $1 holds then: "" if it is not to be had, "{rest}" or "{path}".
+func parsePattern(written string, ignoreCase bool) (m matcher, groups string, err error) {
+	pattern := strings.Replace(written, "^/?", "^/", 1)
+	if !ignoreCase {
+		switch {
+		case withoutSlash.MatchString(pattern):
+			return matcher{prefix: "/"}, "{path}", nil
+		case everyPath.MatchString(pattern):
+			return matcher{prefix: "/"}, "{rest}", nil
+		case plainExact.MatchString(pattern):
+			return matcher{prefix: literalText(plainExact.FindStringSubmatch(pattern)[1]), exact: true}, "", nil
+		case plainPrefix.MatchString(pattern):
+			return matcher{prefix: literalText(plainPrefix.FindStringSubmatch(pattern)[1])}, "{rest}", nil
+		case segmentTail.MatchString(pattern):
+			return matcher{prefix: literalText(segmentTail.FindStringSubmatch(pattern)[1])}, "{rest}", nil
+		}
+	} else {
+		pattern = "(?i)" + pattern
+	}
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return matcher{}, "", fmt.Errorf("the pattern %s says something that gateway's regular expressions (RE2) can't", written)
+	}
+	return matcher{pattern: pattern, re: re}, "", nil
+}
+
+// literalText takes the backslashes off escaped letters.
+func literalText(pattern string) string { return strings.ReplaceAll(pattern, `\`, "") }
+
+// literalPrefix is the part of a pattern before its first special character.
+func literalPrefix(pattern string) string {
+	var out strings.Builder
+	for i := 0; i < len(pattern); i++ {
+		c := pattern[i]
+		switch {
+		case c == '\\' && i+1 < len(pattern) && strings.IndexByte(`.-_/`, pattern[i+1]) >= 0:
+			i++
+			c = pattern[i]
+		case strings.IndexByte(`\.[](){}*+?|^$`, c) >= 0:
+			return out.String()
+		}
+		if i+1 < len(pattern) && strings.IndexByte(`*?{`, pattern[i+1]) >= 0 {
+			return out.String()
+		}
+		out.WriteByte(c)
+	}
+	return out.String()
+}

@@ -1,0 +1,88 @@
+package apache
+
+import (
+	"strings"
+)
+
+// rewriteInternally is a rule that gives the request another path, with which
+// the mappings after it go on.
+func (b *builder) rewriteInternally(r *rule, step rewriteStep, target, groups string, conditions []string) []*rule {
+	text, err := asTemplate(target, groups, conditions)
+	switch {
+	case err != nil:
+		b.lostStep(step, err.Error())
+		return nil
+	case !strings.HasPrefix(text, "/"):
+		b.lostStep(step, "its target is no path")
+		return nil
+	}
+	sample, _, _ := strings.Cut(text, "{")
+	next := decide(b.later, sample)
+	switch {
+	case next == nil || next.kind == static && !b.sitesOwn(next):
+		b.lostStep(step, "no backend and no folder takes the new path")
+		return nil
+	case next.kind == proxied && (next.whole || next.re != nil):
+		b.lostStep(step, "the new path meets another rule with a pattern")
+		return nil
+	case next.kind != proxied && next.kind != static:
+		b.lostStep(step, "the new path meets a redirect or a refusal")
+		return nil
+	}
+	out := *next
+	out.matcher, out.except, out.stage = r.matcher, r.except, rewriting
+	out.from = append(r.from, next.from...)
+	out.whole, out.used, out.identity = true, false, false
+	out.target = withQuery(text, step)
+	if next.kind == proxied && !next.identity {
+		out.target = next.target + strings.TrimPrefix(out.target, next.prefix)
+	}
+	if next.kind == static {
+		out.folder, out.target = next.target, text
+	}
+	return []*rule{&out}
+}
+
+// sitesOwn reports whether a rule serves the site's own folder.
+func (b *builder) sitesOwn(r *rule) bool { return r.stage == serving }
+
+// websocketRule is the rule that documents of many programs have: WebSockets go
+// to ws:// of the backend to which everything goes. gateway needs no such rule;
+// where only WebSockets go to a backend, it can't tell them from others.
+func (b *builder) websocketRule(r *rule, step rewriteStep, groups string) []*rule {
+	if !step.has("P") {
+		b.lostStep(step, "gateway treats WebSockets like other requests")
+		return nil
+	}
+	where, err := parseTarget(b.firstOf(step.rule))
+	if err != nil {
+		b.lostStep(step, err.Error())
+		return nil
+	}
+	next := decide(b.later, r.sample())
+	if next != nil && next.kind == proxied && next.backend.url == where.url {
+		b.notNeededAll(step, "WebSockets go the way of all requests to "+where.url+" without a rule of their own")
+		return nil
+	}
+	if next == nil || next.kind != proxied {
+		return b.rewriteProxy(r, step, step.rule.arg(1), groups, nil)
+	}
+	b.lostStep(step, "WebSockets would go to "+where.url+" and other requests for the same paths to "+next.backend.url)
+	return nil
+}
+
+func (b *builder) firstOf(d *Directive) string {
+	url, _ := b.balanced(d, d.arg(1))
+	return url
+}
+
+// sample is a path that the matcher takes.
+func (m matcher) sample() string {
+	if m.re == nil {
+		return m.prefix
+	}
+	if literal := m.literal(); strings.HasPrefix(literal, "/") {
+		return literal
+	}
+	return "/"
+}

@@ -1,0 +1,141 @@
+package apache
+
+import (
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// section is a <Location>, or a <Directory> as far as it is below a folder that
+// is served: settings for some paths.
+type section struct {
+	matcher
+	from   *Directive
+	folder string // of a <Directory>; "" for a <Location>
+}
+
+// findSections are those of the host in the order in which httpd merges them.
+func (b *builder) findSections() []*section {
+	var all []*section
+	for _, d := range b.host.mainFirst("Location", "LocationMatch") {
+		if b.tellsStatus(d) {
+			continue
+		}
+		if s := b.location(d); s != nil {
+			all = append(all, s)
+		}
+	}
+	return slices.Concat(b.directories(), all)
+}
+
+// tellsStatus knows the pages about httpd itself.
+func (b *builder) tellsStatus(d *Directive) bool {
+	handler := lastOf(d.Children, "SetHandler")
+	if handler == nil || !slices.Contains([]string{"server-status", "server-info", "balancer-manager", "ldap-status"}, strings.ToLower(handler.arg(0))) {
+		return false
+	}
+	for _, one := range append([]*Directive{d}, d.Children...) {
+		b.ledger.notNeeded(one, "it is a page about httpd itself; see gateway status")
+	}
+	return true
+}
+
+func (b *builder) location(d *Directive) *section {
+	written := d.arg(0)
+	pattern := d.Is("LocationMatch")
+	if written == "~" {
+		written, pattern = d.arg(1), true
+	}
+	if !pattern {
+		if strings.ContainsAny(written, "*?[") {
+			b.ledger.lost(d, "its path has wildcards, which gateway's routes have not", "write a route for each path that it means")
+			return nil
+		}
+		if !strings.HasPrefix(written, "/") {
+			b.ledger.lost(d, "its path does not begin with a slash", "write <Location /path>")
+			return nil
+		}
+		return &section{matcher: matcher{prefix: written}, from: d}
+	}
+	m, _, err := parsePattern(written, false)
+	if err != nil {
+		b.ledger.lost(d, err.Error(), "write a route for the paths that it means")
+		return nil
+	}
+	return &section{matcher: m, from: d}
+}
+
+// directories are the <Directory> sections, outermost first, at the paths where
+// their folders show.
+func (b *builder) directories() []*section {
+	var all []*section
+	for _, d := range b.host.mainFirst("Directory") {
+		if d.arg(0) == "~" || strings.ContainsAny(d.arg(0), "*?[") {
+			continue // told by the table of directives
+		}
+		folder := b.absolute(d.arg(0))
+		all = append(all, &section{matcher: matcher{prefix: b.shownAt(folder)}, from: d, folder: folder})
+	}
+	slices.SortStableFunc(all, func(x, y *section) int { return len(x.folder) - len(y.folder) })
+	return all
+}
+
+// shownAt is the path at which a folder below the DocumentRoot shows; "" for
+// others, which make no node of their own.
+func (b *builder) shownAt(folder string) string {
+	root := b.host.last("DocumentRoot")
+	if root == nil {
+		return ""
+	}
+	below, err := filepath.Rel(b.absolute(root.arg(0)), folder)
+	if err != nil || below == "." || strings.HasPrefix(below, "..") {
+		return ""
+	}
+	return path.Join("/", filepath.ToSlash(below))
+}
+
+// holds reports whether the section's settings are in effect for a path that a
+// rule answers.
+func (s *section) holds(at matcher, r *rule) bool {
+	if s.folder == "" {
+		return s.covers(at.prefix)
+	}
+	if r == nil || r.kind != static {
+		return false
+	}
+	served := r.target
+	switch {
+	case r.whole:
+		served = r.folder
+	default:
+		served = filepath.Join(served, strings.TrimPrefix(at.prefix, r.prefix))
+	}
+	return within(served, s.folder)
+}
+
+// restricts reports whether the section says who may come.
+func (s *section) restricts() bool { return len(authorization(s.from.Children)) > 0 }
+
+// locationRules are the ProxyPass and Redirect lines within <Location>. Of several
+// sections for a path the last counts.
+func (b *builder) locationRules() []*rule {
+	var rules []*rule
+	for _, s := range slices.Backward(b.sections) {
+		if s.folder != "" {
+			continue
+		}
+		for _, d := range named(s.from.Children, "ProxyPass", "ProxyPassMatch") {
+			if d.arg(0) == "" {
+				continue
+			}
+			rules = append(rules, b.proxyRule(d, s.matcher, "", d.arg(0), locating, d.Args[1:])...)
+		}
+		for _, d := range named(s.from.Children, "Redirect", "RedirectPermanent", "RedirectTemp") {
+			if r := b.redirect(d, s.prefix, locating); r != nil && s.re == nil {
+				rules = append(rules, r)
+			}
+		}
+	}
+	return rules
+}
