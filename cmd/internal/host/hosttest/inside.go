@@ -73,6 +73,12 @@ func (h *Host) Write(t testing.TB, path, content string, perm os.FileMode) {
 	}
 }
 
+// Await waits until a file of the host has something in it, and returns that.
+func (h *Host) Await(t testing.TB, path string) string {
+	t.Helper()
+	return h.Run(t, "timeout", "30", "/bin/sh", "-c", `while [ ! -s "$1" ]; do sleep 0.05; done; cat "$1"`, "await", path)
+}
+
 // Put copies a file of this machine into the host, owned by root.
 func (h *Host) Put(t testing.TB, from, to string, perm os.FileMode) {
 	t.Helper()
@@ -123,13 +129,15 @@ var gatewayBinary = sync.OnceValues(func() (string, error) {
 const selfPath = "/usr/local/bin/host.test"
 
 // Self runs the tests of the running binary whose name is given in the host, as
-// root. There Inside is true.
-func (h *Host) Self(t testing.TB, name string) {
+// root, with these variables (NAME=VALUE) in their environment. There Inside is
+// true.
+func (h *Host) Self(t testing.TB, name string, environment ...string) {
 	t.Helper()
 	self, err := os.Executable()
 	must(t, err)
 	h.Put(t, self, selfPath, 0o755)
-	r := h.Try(t, "env", insideVariable+"=yes", selfPath, "-test.v", "-test.run", "^"+name+"$")
+	argv := append([]string{"env", insideVariable + "=yes"}, environment...)
+	r := h.Try(t, append(argv, selfPath, "-test.v", "-test.run", "^"+name+"$")...)
 	t.Logf("in the host:\n%s%s", r.Stdout, r.Stderr)
 	if r.Code != 0 || !strings.Contains(r.Stdout, "--- PASS: "+name) {
 		t.Fatalf("%s ended with %d in the host", name, r.Code)
