@@ -94,6 +94,32 @@ type Rules struct {
 
 	Allow []string `toml:"allow"` // addresses or CIDR prefixes, or "all"; with any, nobody else is served
 	Deny  []string `toml:"deny"`  // the same, of those that are not served
+
+	Headers
+	ErrorPages []ErrorPage `toml:"error_page"`
+}
+
+// Headers are what is changed in the headers of requests to the backend and of
+// responses to the client, in the order of the fields. A site's changes are made
+// first, then those of the route. Each header is written as "Name: value", with
+// placeholders in the value.
+type Headers struct {
+	RequestRemove   []string `toml:"request_remove"` // names
+	RequestSet      []string `toml:"request_set"`
+	RequestAdd      []string `toml:"request_add"`
+	ResponseRemove  []string `toml:"response_remove"`  // names
+	ResponseDefault []string `toml:"response_default"` // only where the response has none of the name
+	ResponseSet     []string `toml:"response_set"`
+	ResponseAdd     []string `toml:"response_add"`
+}
+
+// ErrorPage is the table [[site.error_page]] or [[site.route.error_page]]: what
+// clients see in the place of gateway's own page.
+type ErrorPage struct {
+	Status   []int  `toml:"status"`   // from 400 to 599
+	File     string `toml:"file"`     // read once, when the configuration is
+	Text     string `toml:"text"`     // plain text, in the place of file
+	Override bool   `toml:"override"` // also in the place of what the backend sends with such a status
 }
 
 // Backend is the proxy's part of the table [[backend]].

@@ -183,7 +183,7 @@ func TestPages_SayWhenToComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	p.write(w, httptest.NewRequest("GET", "/", nil), failureOf(context.Canceled, circumstances{client: ErrDraining}), "id")
+	p.write(w, httptest.NewRequest("GET", "/", nil), failureOf(context.Canceled, circumstances{client: ErrDraining}), "id", nil)
 	if w.Code != 503 || w.Header().Get("Retry-After") != "1" {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}

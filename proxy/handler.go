@@ -64,7 +64,8 @@ type Handler struct {
 }
 
 // NewHandler builds the handler of one configuration, which must have been
-// found valid. It opens nothing.
+// found valid. It reads the pages for errors that the configuration names, and
+// opens nothing.
 func NewHandler(cfg Config, deps Deps) (*Handler, error) { return newHandler(cfg, deps, nil) }
 
 // newHandler takes over what it can of the upstreams of the handler before.
@@ -172,6 +173,7 @@ func (h *Handler) admit(c *call) *refusal {
 
 // serveRoute answers a request as its route says, if it may be made at all.
 func (h *Handler) serveRoute(c *call) {
+	c.changeResponse(c.site.response)
 	route, ok := c.site.route(c.target.path)
 	switch {
 	case !ok:
@@ -182,6 +184,7 @@ func (h *Handler) serveRoute(c *call) {
 		return
 	}
 	c.route, c.body.limit = route, route.body
+	c.changeResponse(route.response)
 	switch {
 	case route.access != nil && !route.access.admits(c.origin.client):
 		h.fail(c, denied())
@@ -231,7 +234,7 @@ func (h *Handler) fail(c *call, f failure) {
 	if c.r.ProtoMajor == 2 && f.status == http.StatusRequestEntityTooLarge {
 		f.close = false // HTTP/2 ends the stream and keeps the other requests of the connection
 	}
-	h.pages.write(c.w, c.r, f, c.exchange.id)
+	h.pages.write(c.w, c.r, f, c.exchange.id, c.ownPages()[f.status])
 }
 
 // watchAbort explains a response that broke off. ReverseProxy reports it as a
@@ -273,6 +276,11 @@ func (h *Handler) mapBack(res *http.Response) error {
 	res.Header["X-Request-Id"] = []string{c.exchange.id}
 	if res.Header["Content-Type"] == nil {
 		c.w.Header()["Content-Type"] = nil // else net/http guesses one from the body
+	}
+	if own := c.route.pages[res.StatusCode]; own != nil && own.override {
+		c.leave()
+		own.replace(res)
+		return nil
 	}
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		res.Body = &backendBody{res.Body, c}

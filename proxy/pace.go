@@ -107,8 +107,9 @@ type pacedWriter struct {
 	http.ResponseWriter
 	controller *http.ResponseController
 	pace       *pace
-	status     int  // final status that was written, 0 if none was
-	hijacked   bool // the connection belongs to somebody else now
+	status     int               // final status that was written, 0 if none was
+	hijacked   bool              // the connection belongs to somebody else now
+	edit       func(http.Header) // the last change to a final response's header; may be nil
 }
 
 func newPacedWriter(w http.ResponseWriter, patience time.Duration) *pacedWriter {
@@ -124,6 +125,9 @@ func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *pacedWriter) WriteHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
 		w.status = status
+		if w.edit != nil {
+			w.edit(w.Header())
+		}
 		w.ResponseWriter.WriteHeader(status)
 		return
 	}
@@ -139,7 +143,7 @@ const piece = 16 << 10
 
 func (w *pacedWriter) Write(p []byte) (int, error) {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
 	written := 0
 	for {

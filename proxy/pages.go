@@ -39,10 +39,17 @@ type errorPage struct {
 	Title  string `json:"-"`
 }
 
-// write answers with a failure's page: HTML for browsers, JSON for the rest.
-func (p *pages) write(w http.ResponseWriter, r *http.Request, f failure, id string) {
-	page := errorPage{Text: f.page, Status: f.status, ID: id, Title: http.StatusText(f.status)}
-	body, kind := p.render(page, r.Header["Accept"])
+// write answers with a failure's page: the admin's own if there is one, else HTML
+// for browsers and JSON for the rest.
+func (p *pages) write(w http.ResponseWriter, r *http.Request, f failure, id string, own *ownPage) {
+	var body []byte
+	var kind string
+	if own != nil {
+		body, kind = own.body, own.kind
+	} else {
+		page := errorPage{Text: f.page, Status: f.status, ID: id, Title: http.StatusText(f.status)}
+		body, kind = p.render(page, r.Header["Accept"])
+	}
 	h := w.Header()
 	clear(h)
 	h.Set("Content-Type", kind)

@@ -75,7 +75,7 @@ func FuzzRedirect_StaysWithTheHostOfTheFile(f *testing.F) {
 		}
 		destinations = append(destinations, d)
 	}
-	compiled, err := newRoute(route, nil)
+	compiled, err := newRoute(route, Site{}, nil, nil)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -30,6 +30,9 @@ func (h *Handler) rewrite(p *httputil.ProxyRequest) {
 	p.Out.Header["X-Request-Id"] = []string{c.exchange.id}
 	switchProtocols(p.Out.Header, p.In)
 	c.body.carryTrailers(p.Out, p.In)
+	for _, change := range c.route.request {
+		change.ofRequest(p.Out, c)
+	}
 	inMemory(p.Out)
 }
 

@@ -22,7 +22,10 @@ type route struct {
 	upstream *upstream
 	answer   answerer
 
-	access *access // nil: everybody is served
+	access   *access  // nil: everybody is served
+	request  []change // of the headers of requests to the backend
+	response []change // of those of responses to the client
+	pages    ownPages
 }
 
 // answerer answers requests in gateway itself.
@@ -44,7 +47,9 @@ func (s Site) allRoutes() []Route {
 	if !s.own().answers() {
 		return s.Routes
 	}
-	return append(s.Routes[:len(s.Routes):len(s.Routes)], s.own())
+	own := s.own()
+	own.Headers, own.ErrorPages = Headers{}, nil // every route has the site's
+	return append(s.Routes[:len(s.Routes):len(s.Routes)], own)
 }
 
 // own is the route "/" that the keys of the site itself make.
@@ -72,25 +77,53 @@ func (r Route) under(s Site) Route {
 	return r
 }
 
-// newRoute compiles a route that has been completed by its site.
-func newRoute(r Route, upstreams map[string]*upstream) (*route, error) {
+// newRoute compiles a route of a site whose pages were read already.
+func newRoute(r Route, s Site, pages ownPages, upstreams map[string]*upstream) (*route, error) {
+	r = r.under(s)
 	one := &route{path: r.Path, exact: r.Exact, strip: r.Strip, body: int64(*r.Body), upstream: upstreams[r.Backend]}
-	var err error
-	if one.pattern, err = r.pattern(); err != nil {
-		return nil, fmt.Errorf("match %q: %w", r.Match, err)
-	}
-	if r.Rewrite != "" {
-		d, err := parseRewrite(r.Rewrite, r.placeholders())
-		if err != nil {
-			return nil, fmt.Errorf("rewrite: %w", err)
-		}
-		one.rewrite = &d
-	}
-	if one.answer, err = r.answerer(); err != nil {
+	err := one.compile(r, s)
+	if err != nil {
 		return nil, err
 	}
-	one.access, err = r.access()
+	one.pages, err = pages.with(r.ErrorPages)
 	return one, err
+}
+
+// compile reads all that can be written wrong.
+func (one *route) compile(r Route, s Site) (err error) {
+	if one.pattern, err = r.pattern(); err != nil {
+		return fmt.Errorf("match %q: %w", r.Match, err)
+	}
+	if r.Rewrite != "" {
+		to, err := parseRewrite(r.Rewrite, r.placeholders())
+		if err != nil {
+			return fmt.Errorf("rewrite: %w", err)
+		}
+		one.rewrite = &to
+	}
+	if one.answer, err = r.answerer(); err != nil {
+		return fmt.Errorf("redirect: %w", err)
+	}
+	if one.access, err = r.access(); err != nil {
+		return err
+	}
+	return one.compileHeaders(s.Headers, r.Headers)
+}
+
+// compileHeaders has the site's changes made before the route's.
+func (one *route) compileHeaders(levels ...Headers) error {
+	for _, h := range levels {
+		request, err := parseChanges(h.requestKeys())
+		if err != nil {
+			return err
+		}
+		response, err := parseChanges(h.responseKeys())
+		if err != nil {
+			return err
+		}
+		one.request, one.response = append(one.request, request...), append(one.response, response...)
+	}
+	return nil
 }
 
 // answerer is nil for a backend.

@@ -14,6 +14,8 @@ type site struct {
 	tlsPort   int // where plain-only endpoints send clients; 0 with TLS: the system chose it
 	isDefault bool
 	routes    []*route // in the order of matching
+	response  []change // of the headers of answers that belong to no route
+	pages     ownPages // for the same
 }
 
 // siteTable finds the site of a request. It is built once and only read.
@@ -77,8 +79,15 @@ func newSite(s Site, body Size, endpoints []Endpoint, upstreams map[string]*upst
 	one := &site{name: s.Name, plain: s.plainPolicy(), isDefault: s.Default}
 	one.hasTLS = slices.ContainsFunc(endpoints, func(e Endpoint) bool { return !e.PlainOnly })
 	one.tlsPort = tlsPort(endpoints)
+	var err error
+	if one.response, err = parseChanges(s.responseKeys()); err != nil {
+		return nil, err
+	}
+	if one.pages, err = readPages(s.ErrorPages); err != nil {
+		return nil, err
+	}
 	for _, r := range s.allRoutes() {
-		compiled, err := newRoute(r.under(s), upstreams)
+		compiled, err := newRoute(r, s, one.pages, upstreams)
 		if err != nil {
 			return nil, fmt.Errorf("site %q: %w", s.Name, err)
 		}

@@ -126,6 +126,8 @@ func (r Route) validateAnswer(report Report) {
 	}
 	validateAudience(report, "allow", r.Allow)
 	validateAudience(report, "deny", r.Deny)
+	r.Headers.validate(report)
+	validatePages(report, r.ErrorPages)
 }
 
 func (r Route) validateChoice(report Report) {

@@ -190,9 +190,13 @@ func TestReadme_ShowsTheDefaultsOfTheExample(t *testing.T) {
 func TestReadme_TellsWhichKeysMustBeWritten(t *testing.T) {
 	values := map[string]string{
 		"site.name": `"a.example.com"`, "site.listen": `["127.0.0.1:7879"]`, "site.certificate": `"local"`,
-		"site.route.path": `"/x/"`,
-		"backend.name":    `"api"`, "backend.url": `"http://localhost:7878"`,
+		"site.route.path": `"/x/"`, "site.error_page.status": "[404]", "site.route.error_page.status": "[404]",
+		"backend.name": `"api"`, "backend.url": `"http://localhost:7878"`,
 		"setup.user.name": `"alice"`, "setup.conda.env.name": `"work"`,
+	}
+	oneOf := map[string]string{ // of several keys one must be written
+		"site": "backend = \"api\"\n", "site.route": "backend = \"api\"\n",
+		"site.error_page": "text = \"x\"\n", "site.route.error_page": "text = \"x\"\n",
 	}
 	var must []string
 	for key, cell := range readmeKeys(t) {
@@ -202,11 +206,9 @@ func TestReadme_TellsWhichKeysMustBeWritten(t *testing.T) {
 	}
 	file := func(without string) string {
 		text := "state = '" + t.TempDir() + "'\n[admin]\nsocket = '" + t.TempDir() + "/s'\n"
-		for _, table := range []string{"site", "site.route", "backend", "setup.user", "setup.conda.env"} {
+		for _, table := range []string{"site", "site.error_page", "site.route", "site.route.error_page", "backend", "setup.user", "setup.conda.env"} {
 			text += "[[" + table + "]]\n"
-			if table == "site" || table == "site.route" {
-				text += "backend = \"api\"\n" // or one of the other keys that answer
-			}
+			text += oneOf[table]
 			for _, key := range must {
 				if below, found := strings.CutPrefix(key, table+"."); found && key != without && !strings.Contains(below, ".") {
 					text += below + " = " + values[key] + "\n"

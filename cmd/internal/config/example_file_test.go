@@ -119,7 +119,7 @@ func exampleDefaults() *Config {
 	config.Mail.Port = 465 // of "tls", which it shows
 	config.Setup = exampleSetup()
 	config.Webhooks = []mail.WebhookConfig{{Timeout: 15 * time.Second}}
-	rules := proxy.Rules{RedirectStatus: proxy.Rules{}.RedirectsWith()}
+	rules := proxy.Rules{RedirectStatus: proxy.Rules{}.RedirectsWith(), ErrorPages: []proxy.ErrorPage{{}}}
 	config.Sites = []Site{{Site: proxy.Site{Plain: "redirect", Body: &limit, Rules: rules, Routes: []proxy.Route{{Body: &limit, Rules: rules}}}}}
 	return &config
 }

@@ -85,8 +85,8 @@ func converted(t reflect.Type, from any) string {
 	case kindBool:
 		return boolLiteral(from)
 	case kindList:
-		if kindOf(t.Elem()) == kindText && literal(from) != "" {
-			return "[" + quote(fmt.Sprint(from)) + "]"
+		if element := kindOf(t.Elem()); literal(from) != "" && (element == kindText || element == kindInteger) {
+			return "[" + converted(t.Elem(), from) + "]"
 		}
 	}
 	return sample(t)

@@ -14,7 +14,7 @@ func isPathKey(key string) bool {
 }
 
 func pathKeys() []string {
-	return []string{"state", "log.access", "log.error", "site.files", "site.root", "site.route.root", "backend.dir", "backend.log", "admin.socket", "setup.conda.prefix", "setup.jupyter.prefix"}
+	return []string{"state", "log.access", "log.error", "site.files", "site.root", "site.route.root", "site.error_page.file", "site.route.error_page.file", "backend.dir", "backend.log", "admin.socket", "setup.conda.prefix", "setup.jupyter.prefix"}
 }
 
 // resolve makes the paths of a value absolute. A relative path starts from the

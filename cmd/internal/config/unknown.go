@@ -135,6 +135,8 @@ func elsewhere() map[string][]string {
 		"location": {"route"}, "prefix": {"path"}, "stripprefix": {"strip"}, "regex": {"match"}, "locationmatch": {"match"},
 		"documentroot": {"root"}, "docroot": {"root"}, "folder": {"root"}, "alia": {"aliases", "root"}, "directoryindex": {"index"}, "autoindex": {"listing"}, "browse": {"listing"},
 		"fallbackresource": {"fallback"}, "tryfile": {"fallback"}, "redir": {"redirect"}, "redirecttemp": {"redirect"}, "return": {"respond"}, "code": {"redirect_status"},
+		"header": {"response_set"}, "addheader": {"response_add"}, "requestheader": {"request_set"}, "proxysetheader": {"request_set"}, "hideheader": {"response_remove"},
+		"errordocument": {"error_page"}, "errorfile": {"error_page"}, "message": {"text"}, "intercepterror": {"override"}, "proxyerroroverride": {"override"},
 		"require": {"allow"}, "allowfrom": {"allow"}, "denyfrom": {"deny"},
 		"cmd": {"command"}, "exec": {"command"}, "execstart": {"command"}, "cwd": {"dir"}, "workingdirectory": {"dir"},
 		"healthcheck": {"probe"}, "check": {"probe"}, "interval": {"every"}, "environment": {"env"},
