@@ -55,7 +55,7 @@ type managed struct {
 func newManaged(name, keyType, folder, settings string, acme ACME, log *slog.Logger) *managed {
 	base := name + "-" + keyType
 	m := &managed{name: name, keyType: keyType, acme: acme, settings: settings, forced: make(chan chan error), log: log.With("name", name, "key", keyType),
-		certificate: filepath.Join(folder, "certificates", base+".pem"),
+		certificate: managedFile(folder, name, keyType),
 		record:      filepath.Join(folder, "attempts", base+".json"),
 		lock:        filepath.Join(folder, "locks", name+".lock")}
 	view := &managedView{attempts: readAttempts(m.record, settings)}
@@ -66,6 +66,11 @@ func newManaged(name, keyType, folder, settings string, acme ACME, log *slog.Log
 	}
 	m.view.Store(view)
 	return m
+}
+
+// managedFile is where the certificate of a name is kept in the folder of a CA.
+func managedFile(folder, name, keyType string) string {
+	return filepath.Join(folder, "certificates", name+"-"+keyType+".pem")
 }
 
 // stored reads the certificate from disk.

@@ -115,6 +115,7 @@ func (p Phone) shake(ctx context.Context, dial Dial, name string, low, high uint
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return handshake{err: err}
 	}
+	defer conn.Close() // says so, and the server does not log a broken connection
 	return handshake{state: conn.ConnectionState()}
 }
 
@@ -136,7 +137,7 @@ func (s *probes) noTLS(p Phone) Finding {
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded):
 		f.Seen = fmt.Sprintf("the port takes connections, but gave no answer to a TLS handshake in %v", p.Timeout)
 		f.Remedies = []string{"see whether the program that listens there hangs, and whether it speaks TLS at all"}
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
 		f.Seen = "the connection is cut in the handshake"
 		f.Remedies = []string{"see the server's error log; in mainland China connections to names without ICP filing are cut like this: try from outside, too"}
 	default:

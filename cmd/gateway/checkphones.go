@@ -16,7 +16,7 @@ import (
 func (c *checker) phones(out io.Writer) {
 	phone := certs.Phone{Now: time.Now()}
 	for _, site := range c.config.Certs() {
-		for _, findings := range phone.Site(site) {
+		for _, findings := range phone.Site(site, c.config.State) {
 			for _, line := range c.phoneLines(findings) {
 				fmt.Fprintf(out, "%s: site %s: %s\n", c.path, site.Name, line)
 			}

@@ -221,7 +221,7 @@ func TestWeChatCheck_PrintsListRemediesAndConsole(t *testing.T) {
 func TestReadme_ShowsWhatWeChatCheckPrints(t *testing.T) {
 	needPrograms(t, "nginx")
 	world := newPhoneWorld(t)
-	port := fmt.Sprint(world.startNginx(t, phoneSetup{files: "leaf only"}))
+	port := fmt.Sprint(world.startNginx(t, phoneSetup{files: "leaf only", nginx: "ssl_protocols TLSv1.2 TLSv1.3; "}))
 	here := strings.NewReplacer("7879", port, "203.0.113.5", "127.0.0.1")
 	line := strings.Fields(here.Replace(readmeBlock(t, "wechat: check")))
 	_, out, _ := gatewayCommand(append(line[1:], "--ca-file", world.root)...)

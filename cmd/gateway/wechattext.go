@@ -61,7 +61,11 @@ func writeWeChatList(b *strings.Builder, list []wechat.Result) {
 		for i++; i < len(list) && one.Verdict == certs.Skipped && list[i].Verdict == certs.Skipped && list[i].Seen == one.Seen; i++ {
 			items = append(items, list[i].Item)
 		}
-		fmt.Fprintf(b, "  %-8s %-12s %s\n", one.Verdict, strings.Join(items, ", "), one.Seen)
+		name := one.Item
+		if len(items) > 1 {
+			name = strings.Join(items, ", ") + ":"
+		}
+		fmt.Fprintf(b, "  %-8s %-12s %s\n", one.Verdict, name, one.Seen)
 		for _, remedy := range one.Remedies {
 			fmt.Fprintf(b, "           -> %s\n", remedy)
 		}

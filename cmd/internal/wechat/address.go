@@ -129,7 +129,8 @@ func (c Check) unreachable(err error, address netip.Addr) certs.Finding {
 		f.Remedies = []string{fmt.Sprintf(`gateway: the site needs ":%d" in its listen, and gateway must run: gateway status`, port), fmt.Sprintf("nginx: listen %d ssl; and listen [::]:%d ssl;", port, port), fmt.Sprintf("Apache: Listen %d and a virtual host for it", port)}
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, syscall.ETIMEDOUT):
 		f.Seen = fmt.Sprintf("no answer in %v: a firewall drops what comes to port %d, or the machine is off", c.Waits.Connect, port)
-		f.Remedies = []string{fmt.Sprintf("let TCP %d in: the security group in the console of the cloud provider, and ufw allow %d/tcp", port, port)}
+		f.Remedies = []string{fmt.Sprintf("let TCP %d in: the security group in the console of the cloud provider, and ufw allow %d/tcp", port, port),
+			"on the server itself its public address may lead nowhere: run this on another machine, or with --address 127.0.0.1"}
 	default:
 		f.Seen = plain(err)
 		f.Remedies = []string{"see whether that is the server's address: ip address"}

@@ -50,7 +50,7 @@ func ParseTarget(written string) (Target, error) {
 
 func splitPort(text string) (host string, port int, err error) {
 	if address, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
-		return address.String(), httpsPort, nil
+		return address.WithZone("").String(), httpsPort, nil
 	}
 	if !strings.Contains(text, ":") {
 		return text, httpsPort, nil
@@ -69,10 +69,11 @@ func splitPort(text string) (host string, port int, err error) {
 // canonicalHost writes a name as it is asked for in DNS (RFC 5891).
 func canonicalHost(host string) (string, error) {
 	if address, err := netip.ParseAddr(host); err == nil {
-		return address.String(), nil
+		return address.WithZone("").String(), nil
 	}
 	ascii, err := idna.Lookup.ToASCII(strings.TrimSuffix(host, "."))
-	if err != nil || ascii == "" || len(ascii) > 253 || strings.ContainsAny(ascii, "_@ *") || badLabel(ascii) {
+	again, errAgain := idna.Lookup.ToASCII(ascii) // refuses what the first took, such as broken UTF-8
+	if err != nil || errAgain != nil || again != ascii || ascii == "" || len(ascii) > 253 || badLabel(ascii) {
 		return "", errors.New("is no domain name: write one such as api.example.com")
 	}
 	return ascii, nil
