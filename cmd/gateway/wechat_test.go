@@ -246,8 +246,8 @@ func TestWeChatCheck_RefusesWrongCommandLines(t *testing.T) {
 	}{
 		{"", "needs a domain"},
 		{"a.example.com b.example.com", "takes one name"},
-		{"http://a.example.com", "https and wss only, not http: write a.example.com"},
-		{"https://a.example.com:7879/api/x", "has a path: write a.example.com:7879 --path /api/x"},
+		{"http://a.example.com/x", "https and wss only, not http: write a.example.com"},
+		{"https://a.example.com:7879/api/x", "has a path: write a.example.com:7879 --path '/api/x'"},
 		{"a.example.com:99999", "is no port"},
 		{"a_b.example.com", "is no domain name"},
 		{"a..example.com", "is no domain name"},

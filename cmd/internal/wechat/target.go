@@ -26,16 +26,16 @@ type Target struct {
 // scheme is taken off; what WeChat does not speak, and a path, are errors that
 // say what to write.
 func ParseTarget(written string) (Target, error) {
-	text := strings.TrimSpace(written)
-	if scheme, rest, found := strings.Cut(text, "://"); found {
-		if s := strings.ToLower(scheme); s != "https" && s != "wss" {
-			return Target{}, fmt.Errorf("a mini-program speaks https and wss only, not %s: write %s", scheme, rest)
-		}
-		text = rest
+	scheme, text, hasScheme := strings.Cut(strings.TrimSpace(written), "://")
+	if !hasScheme {
+		scheme, text = "https", scheme
 	}
-	text, path, hasPath := strings.Cut(text, "/")
-	if hasPath && path != "" {
-		return Target{}, fmt.Errorf("%q has a path: write %s --path /%s", written, text, path)
+	text, path, _ := strings.Cut(text, "/")
+	if s := strings.ToLower(scheme); s != "https" && s != "wss" {
+		return Target{}, fmt.Errorf("a mini-program speaks https and wss only, not %s: write %s", scheme, text)
+	}
+	if path != "" {
+		return Target{}, fmt.Errorf("%q has a path: write %s --path '/%s'", written, text, path)
 	}
 	host, port, err := splitPort(text)
 	if err != nil {
