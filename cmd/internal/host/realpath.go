@@ -1,56 +1,27 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
-	"strings"
 	"syscall"
 )
-
-// linkLimit is the most symbolic links in one path, as in the kernel
-// (path_resolution(7)).
-const linkLimit = 40
 
 // RealPath is a path of the machine with its symbolic links followed: only those
 // that root made are, since one of a user could lead root anywhere. What is not
 // there yet stays as it is written.
 func (m Machine) RealPath(name string) (string, error) {
-	done, todo := "/", strings.Split(path.Clean("/"+name), "/")
-	for links := 0; len(todo) > 0; {
-		next := path.Join(done, todo[0])
-		target, err := m.rootLink(next)
-		if err != nil {
-			return "", err
+	there, rest := path.Clean("/"+name), ""
+	for {
+		real, err := m.resolve(there, true)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return path.Join(real, rest), err
 		}
-		todo = todo[1:]
-		if target == "" {
-			done = next
-			continue
-		}
-		if links++; links > linkLimit {
-			return "", fmt.Errorf("%s: more than %d symbolic links follow one another", name, linkLimit)
-		}
-		if path.IsAbs(target) {
-			done = "/"
-		}
-		todo = append(strings.Split(target, "/"), todo...)
+		there, rest = path.Dir(there), path.Join(path.Base(there), rest)
 	}
-	return done, nil
-}
-
-// rootLink reads a symbolic link; "" is anything else, or nothing at all.
-func (m Machine) rootLink(name string) (string, error) {
-	info, err := m.Lstat(name)
-	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-		return "", nil
-	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 {
-		return "", fmt.Errorf("%s is a symbolic link of user %d, and root follows only its own: put the real file or folder in its place", name, stat.Uid)
-	}
-	return os.Readlink(m.Path(name))
 }
 
 // ReadRegular reads a file that belongs to a user, who may have put something

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +29,9 @@ func realpathMachine(t *testing.T, links map[string]string) Machine {
 
 func TestRealPath_FollowsTheLinksOfRootWithinTheMachine(t *testing.T) {
 	m := realpathMachine(t, map[string]string{"/home": "/data/home", "/data/home/alice": "../people/./alice", "/loop": "loop"})
+	if err := os.MkdirAll(m.Path("/data/people/alice"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for name, want := range map[string]string{
 		"/home/alice/.ssh": "/data/people/alice/.ssh",
 		"/home/bob":        "/data/home/bob",
@@ -38,7 +42,7 @@ func TestRealPath_FollowsTheLinksOfRootWithinTheMachine(t *testing.T) {
 			t.Errorf("%s: got %q, %v; want %q", name, got, err, want)
 		}
 	}
-	if _, err := m.RealPath("/loop/x"); err == nil || !strings.Contains(err.Error(), "40 symbolic links") {
+	if _, err := m.RealPath("/loop/x"); !errors.Is(err, syscall.ELOOP) {
 		t.Errorf("a loop: %v", err)
 	}
 }
@@ -48,7 +52,7 @@ func TestRealPath_RefusesTheLinkOfAUser(t *testing.T) {
 	if err := os.Lchown(m.Path("/home/alice/.ssh"), 1000, 1000); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := m.RealPath("/home/alice/.ssh/authorized_keys"); err == nil || !strings.Contains(err.Error(), "link of user 1000") {
+	if got, err := m.RealPath("/home/alice/.ssh/authorized_keys"); err == nil || !strings.Contains(err.Error(), "belongs to user 1000") {
 		t.Errorf("got %q, %v", got, err)
 	}
 }

@@ -251,7 +251,7 @@ func TestPlan_MeetsWhatIsThereAlready(t *testing.T) {
 		}, []string{"add 1 key to /home/boss/.ssh/authorized_keys"}},
 		".ssh 777":                 {Config{Name: "boss"}, func(t *testing.T, h *userHost) { userChmod(t, h, "/home/boss/.ssh", 0o777) }, []string{"set owner and mode of /home/boss/.ssh", "attributes /home/boss/.ssh 0700 {1000 1000} in \"/home/boss\"", "!authorized_keys"}},
 		"keys of root":             {Config{Name: "boss"}, func(t *testing.T, h *userHost) { userChown(t, h, "/home/boss/.ssh/authorized_keys", 0) }, []string{"attributes /home/boss/.ssh/authorized_keys 0600 {1000 1000}"}},
-		".ssh a link of the user":  {Config{Name: "bob", AuthorizedKeys: []string{key}}, func(t *testing.T, h *userHost) { userLink(t, h, "/etc", "/home/bob/.ssh", 1001) }, []string{"REFUSED the keys of bob are not touched: /home/bob/.ssh is a symbolic link of user 1001", "!  file"}},
+		".ssh a link of the user":  {Config{Name: "bob", AuthorizedKeys: []string{key}}, func(t *testing.T, h *userHost) { userLink(t, h, "/etc", "/home/bob/.ssh", 1001) }, []string{"REFUSED the keys of bob are not touched: /home/bob/.ssh is a symbolic link that belongs to user 1001", "!  file"}},
 		"keys in a folder of root": {Config{Name: "bob", AuthorizedKeys: []string{key}}, func(_ *testing.T, h *userHost) { h.settings = "authorizedkeysfile /etc/ssh/keys/%u\n" }, []string{"file /etc/ssh/keys/bob 0644 {0 0} in \"\"", "!folder"}},
 		"a key file":               {Config{Name: "bob", KeyFile: "/etc/bob.pub"}, func(t *testing.T, h *userHost) { userWrite(t, h.Machine, "/etc/bob.pub", key+"\r\n", 0o644) }, []string{"add 1 key to /home/bob/.ssh/authorized_keys"}},
 		"a private key": {Config{Name: "bob", KeyFile: "/etc/bob"}, func(t *testing.T, h *userHost) {
