@@ -87,7 +87,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newRunCommand(), newCheckCommand(), newDemoCommand(), newDemoBackendCommand(),
 		newStatusCommand(), newHistoryCommand(), newBackendCommand(), newCertsCommand(), newMailCommand(),
-		newWeChatCommand(), newImportCommand(), newVersionCommand())
+		newSetupCommand(), newWeChatCommand(), newImportCommand(), newVersionCommand())
 	return root
 }
 

@@ -29,3 +29,21 @@ func TestControlSocket_IsFoundInAFileThatIsOtherwiseWrong(t *testing.T) {
 		t.Error("an absent file gave a socket")
 	}
 }
+
+func TestStateFolder_IsFoundInAFileThatIsOtherwiseWrong(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "config.toml")
+	for text, want := range map[string]string{
+		"state = '/srv/gateway'\nnonsense = 30\n": "/srv/gateway",
+		"state = 'here'\n":                        filepath.Join(dir, "here"),
+		"state = 7\n":                             Default().State,
+		"state = \n":                              Default().State,
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := StateFolder(path); got != want || err != nil {
+			t.Errorf("%q: folder %q, error %v, want %q", text, got, err, want)
+		}
+	}
+}

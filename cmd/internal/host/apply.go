@@ -219,11 +219,15 @@ func (r *running) performStep(ctx context.Context, s StepPlan) error {
 // act journals one act, does it, and journals that it was done.
 func (r *running) act(ctx context.Context, step string, c Change, act Act) error {
 	i := intent{Act: len(r.run.acts) + 1, Step: step, Change: c.What, NoUndo: c.NoUndo}
-	if program, is := act.(Program); is {
-		i.Argv, i.Undo = program.Do.Argv, program.Undo
-		return r.journalled(i, func() (time.Time, error) { return time.Time{}, r.runProgram(ctx, program.Do) })
+	switch act := act.(type) {
+	case Program:
+		i.Argv, i.Undo = act.Do.Argv, act.Undo
+		return r.journalled(i, func() (time.Time, error) { return time.Time{}, r.runProgram(ctx, act.Do) })
+	case Download:
+		return r.journalled(i, func() (time.Time, error) { return time.Time{}, act.Fetch(ctx, r.Machine) })
+	default:
+		return r.actOnFile(i, act.(fileAct))
 	}
-	return r.actOnFile(i, act.(fileAct))
 }
 
 func (r *running) actOnFile(i intent, act fileAct) error {

@@ -285,4 +285,3 @@ func engineContains(t *testing.T, err error, parts ...string) {
 		}
 	}
 }
-

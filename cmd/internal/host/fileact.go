@@ -112,19 +112,24 @@ func (a Symlink) do(p place, _ snapshot) error {
 
 // checkAct finds what no act of a step may be, before the first one is done.
 func checkAct(act Act) error {
-	if program, is := act.(Program); is {
-		for _, undo := range program.Undo {
+	switch act := act.(type) {
+	case Download:
+		return nil
+	case Program:
+		for _, undo := range act.Undo {
 			if len(undo.Stdin) > 0 {
 				return fmt.Errorf("%s: what undoes it must have no standard input, which the journal does not keep", printable(undo.Argv))
 			}
 		}
 		return nil
+	case fileAct:
+		return checkFileAct(act)
 	}
-	f, ok := act.(fileAct)
-	if !ok {
-		return fmt.Errorf("%T is no act that can be journalled", act)
-	}
-	if t := f.target(); !filepath.IsAbs(t.path) || filepath.Clean(t.path) != t.path || t.path == "/" {
+	return fmt.Errorf("%T is no act that can be journalled", act)
+}
+
+func checkFileAct(act fileAct) error {
+	if t := act.target(); !filepath.IsAbs(t.path) || filepath.Clean(t.path) != t.path || t.path == "/" {
 		return fmt.Errorf("%q is no whole path", t.path)
 	}
 	if file, is := act.(File); is && len(file.Data) > maxKept {
