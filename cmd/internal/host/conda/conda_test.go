@@ -272,7 +272,7 @@ func TestInstall_RunsNothingThatWasNotChecked(t *testing.T) {
 		t.Errorf("got %+v", acts[0])
 	}
 	run := acts[1].(host.Program)
-	if want := []string{"bash", download.Path, "-b", "-p", "/opt/conda"}; !slices.Equal(run.Do.Argv[4:], want) {
+	if want := []string{"flock", "--no-fork", "--timeout", "900", "/opt", "bash", download.Path, "-b", "-p", "/opt/conda"}; !slices.Equal(run.Do.Argv[4:], want) {
 		t.Errorf("got %q", run.Do.Argv)
 	}
 }

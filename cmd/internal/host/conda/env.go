@@ -19,12 +19,12 @@ import (
 const (
 	asUser = `HOME=$(getent passwd "$(id -u)" | cut -d: -f6) && export HOME && cd "$HOME" && umask 022 && `
 
-	createOfUser  = asUser + `conda=$1 && name=$2 && shift 2 && exec "$conda" create --yes --quiet -p "$HOME/.conda/envs/$name" "$@"`
-	installOfUser = asUser + `conda=$1 && name=$2 && shift 2 && exec "$conda" install --yes --quiet -p "$HOME/.conda/envs/$name" "$@"`
+	createOfUser  = asUser + `conda=$1 && name=$2 && shift 2 && exec flock --no-fork "$HOME" "$conda" create --yes --quiet -p "$HOME/.conda/envs/$name" "$@"`
+	installOfUser = asUser + `conda=$1 && name=$2 && shift 2 && exec flock --no-fork "$HOME" "$conda" install --yes --quiet -p "$HOME/.conda/envs/$name" "$@"`
 
 	// removeOfUser leaves of ~/.conda what was there before: conda lists every
 	// environment in environments.txt, and keeps packages in pkgs.
-	removeOfUser = asUser + `env=$HOME/.conda/envs/$1 && rm -rf -- "$env" && cd .conda 2>/dev/null || exit 0
+	removeOfUser = asUser + `exec 9<"$HOME" && flock --timeout 900 9 && env=$HOME/.conda/envs/$1 && rm -rf -- "$env" && cd .conda 2>/dev/null || exit 0
 if grep -qxF -- "$env" environments.txt 2>/dev/null; then grep -vxF -- "$env" environments.txt >environments.gateway; mv environments.gateway environments.txt; fi
 [ -s environments.txt ] || rm -f environments.txt
 [ "$2" = keep ] || rm -rf pkgs
@@ -34,7 +34,15 @@ cd .. && rmdir .conda 2>/dev/null
 exit 0`
 )
 
-func (s *Step) conda() string { return path.Join(s.config.Prefix, "bin/conda") }
+// Command is the path of the program conda.
+func (s *Step) Command() string { return path.Join(s.config.Prefix, "bin/conda") }
+
+// Make are the acts that make an environment of root at a path, readable by all.
+func (s *Step) Make(at string, packages []string) []host.Act {
+	argv := append(s.locked(s.Command(), "create", "--yes", "--quiet", "-p", at), packages...)
+	undo := host.Command{Argv: s.locked("rm", "-rf", "--", at)}
+	return []host.Act{host.Program{Do: s.rootCommand(argv...), Undo: []host.Command{undo}}, giveToRoot(at), host.Program{Do: s.tidy()}}
+}
 
 // userCommand runs a script as a user.
 func userCommand(user, script string, args ...string) host.Command {
@@ -76,13 +84,9 @@ func (s *Step) env(m host.Machine, env Environment) ([]host.Change, *host.Refusa
 		}
 		return []host.Change{s.createEnv(m, env, at, present)}, nil, nil
 	}
-	installed, err := packages(m, at)
-	if err != nil {
+	missing, err := s.Unmet(m, at, env.Packages)
+	if err != nil || len(missing) == 0 {
 		return nil, nil, err
-	}
-	missing := unmet(env.Packages, installed)
-	if len(missing) == 0 {
-		return nil, nil, nil
 	}
 	return []host.Change{s.installInto(env, at, missing)}, nil, nil
 }
@@ -94,9 +98,7 @@ func (s *Step) createEnv(m host.Machine, env Environment, at string, present boo
 		Why:  "[[setup.conda.env]] asks for it, for " + orElse(env.User, "all users"),
 	}
 	if env.User == "" {
-		argv := append([]string{s.conda(), "create", "--yes", "--quiet", "-p", at}, env.Packages...)
-		undo := host.Command{Argv: []string{"rm", "-rf", "--", at}}
-		change.Acts = []host.Act{host.Program{Do: s.rootCommand(argv...), Undo: []host.Command{undo}}, giveToRoot(at), host.Program{Do: s.tidy()}}
+		change.Acts = s.Make(at, env.Packages)
 		return change
 	}
 	packages := "keep"
@@ -104,7 +106,7 @@ func (s *Step) createEnv(m host.Machine, env Environment, at string, present boo
 		packages = "drop"
 	}
 	change.Acts = []host.Act{host.Program{
-		Do:   userCommand(env.User, createOfUser, append([]string{s.conda(), env.Name}, env.Packages...)...),
+		Do:   userCommand(env.User, createOfUser, append([]string{s.Command(), env.Name}, env.Packages...)...),
 		Undo: []host.Command{userCommand(env.User, removeOfUser, env.Name, packages)},
 	}}
 	return change
@@ -118,11 +120,11 @@ func (s *Step) installInto(env Environment, at string, missing []string) host.Ch
 		NoUndo: fmt.Sprintf("conda changes other packages with it; `conda list -p %s --revisions` shows them, and `conda install -p %s --revision N` goes back", at, at),
 	}
 	if env.User == "" {
-		argv := append([]string{s.conda(), "install", "--yes", "--quiet", "-p", at}, missing...)
+		argv := append([]string{s.Command(), "install", "--yes", "--quiet", "-p", at}, missing...)
 		change.Acts = []host.Act{host.Program{Do: s.rootCommand(argv...)}, giveToRoot(at), host.Program{Do: s.tidy()}}
 		return change
 	}
-	change.Acts = []host.Act{host.Program{Do: userCommand(env.User, installOfUser, append([]string{s.conda(), env.Name}, missing...)...)}}
+	change.Acts = []host.Act{host.Program{Do: userCommand(env.User, installOfUser, append([]string{s.Command(), env.Name}, missing...)...)}}
 	return change
 }
 

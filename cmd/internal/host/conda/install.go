@@ -24,6 +24,13 @@ func (s *Step) rootCommand(argv ...string) host.Command {
 	}
 }
 
+// locked makes a command hold a lock on the folder around the prefix, as do
+// the programs that it starts. One that outlives a killed gateway is waited for
+// by what takes its work back, and does not go on writing behind its back.
+func (s *Step) locked(argv ...string) []string {
+	return append([]string{"flock", "--no-fork", "--timeout", "900", path.Dir(s.config.Prefix)}, argv...)
+}
+
 func (s *Step) home() string         { return path.Join(s.folder, "home") }
 func (s *Step) downloadPath() string { return path.Join(s.folder, "download", s.installer.file()) }
 
@@ -47,7 +54,7 @@ func (s *Step) install(at base, missing []string) host.Change {
 	for _, folder := range missing {
 		change.Acts = append(change.Acts, host.Folder{Path: folder, Perm: 0o755})
 	}
-	argv := []string{"bash", s.downloadPath(), "-b", "-p", prefix}
+	argv := s.locked("bash", s.downloadPath(), "-b", "-p", prefix)
 	if at.state == baseEmpty {
 		argv = append(argv, "-u") // installers refuse a folder that is there
 	}
@@ -67,7 +74,7 @@ if [ -n "$later" ]; then echo "$later was made since then: remove it first, with
 	if at.state == baseEmpty {
 		script = guard + `find "$1" -mindepth 1 -delete`
 	}
-	return host.Command{Argv: []string{"sh", "-c", script, "sh", s.config.Prefix}}
+	return host.Command{Argv: s.locked("sh", "-c", script, "sh", s.config.Prefix)}
 }
 
 // upgrade is the change that runs the installer over a conda that is there. What
@@ -83,14 +90,14 @@ func (s *Step) upgrade(at base, condarc string) host.Change {
 	const clear = `find "$1" -mindepth 1 -maxdepth 1 ! -name envs ! -name pkgs -exec rm -rf -- {} +`
 	change.Acts = append(change.Acts, s.download(),
 		host.Program{
-			Do: host.Command{Argv: []string{"tar", "-cf", before, "--numeric-owner", "--one-file-system",
+			Do: host.Command{Argv: []string{"tar", "--format=posix", "-cf", before, "--numeric-owner", "--one-file-system",
 				"--exclude=./envs", "--exclude=./pkgs", "-C", prefix, "."}},
-			Undo: []host.Command{{Argv: []string{"rm", "-f", "--", before}}},
+			Undo: []host.Command{{Argv: []string{"sh", "-c", `rm -f -- "$2" && { rmdir -- "$1" 2>/dev/null || true; }`, "sh", s.folder, before}}},
 		},
 		host.Program{
-			Do: s.rootCommand("bash", s.downloadPath(), "-b", "-u", "-p", prefix),
+			Do: s.rootCommand(s.locked("bash", s.downloadPath(), "-b", "-u", "-p", prefix)...),
 			Undo: []host.Command{
-				{Argv: []string{"sh", "-c", clear, "sh", prefix}},
+				{Argv: s.locked("sh", "-c", clear, "sh", prefix)},
 				{Argv: []string{"tar", "-xpf", before, "--numeric-owner", "-C", prefix}},
 			},
 		},

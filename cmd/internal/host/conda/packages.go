@@ -9,6 +9,15 @@ import (
 	"gateway/cmd/internal/host"
 )
 
+// Unmet are the packages that the environment at a path lacks.
+func (s *Step) Unmet(m host.Machine, at string, specs []string) ([]string, error) {
+	installed, err := packages(m, at)
+	if err != nil {
+		return nil, err
+	}
+	return unmet(specs, installed), nil
+}
+
 // packages are the versions of what is installed in an environment, by name.
 // conda keeps a file conda-meta/NAME-VERSION-BUILD.json for each.
 func packages(m host.Machine, env string) (map[string]string, error) {

@@ -1,7 +1,6 @@
 package conda
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,7 +8,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"syscall"
 
 	"gateway/cmd/internal/host"
 )
@@ -92,22 +90,11 @@ func (s *Step) shells(m host.Machine) ([]host.Change, error) {
 	return changes, nil
 }
 
-// writeFile is the change that gives a file of root its text, or none if it has
-// it. Mode and owner of what is there stay.
+// writeFile is the change that gives a file of root its text, or none if it has it.
 func writeFile(m host.Machine, at string, text func(old string) string, why string) ([]host.Change, error) {
-	old, err := m.ReadFile(at)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	file, needed, err := host.Edit(m, at, text)
+	if err != nil || !needed {
 		return nil, err
-	}
-	file := host.File{Path: at, Data: []byte(text(string(old))), Perm: 0o644}
-	if err == nil && bytes.Equal(old, file.Data) {
-		return nil, nil
-	}
-	if info, err := m.Stat(at); err == nil {
-		file.Perm = info.Mode().Perm()
-		if stat, known := info.Sys().(*syscall.Stat_t); known {
-			file.Owner = host.Owner{UID: int(stat.Uid), GID: int(stat.Gid)}
-		}
 	}
 	return []host.Change{{What: "write " + at, Why: why, Acts: []host.Act{file}}}, nil
 }
