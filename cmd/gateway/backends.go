@@ -61,7 +61,13 @@ func (b *backends) run(ctx context.Context) error {
 	return runLifetimes(ctx, []lifetime{{"ledger", b.ledger.Run}, {"supervision", b.supervise}})
 }
 
+// supervise lasts until ctx ends, also where there is no backend, as in front of
+// files alone.
 func (b *backends) supervise(ctx context.Context) error {
+	if len(b.names) == 0 {
+		<-ctx.Done()
+		return nil
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, name := range b.names {
 		group.Go(func() error { return b.monitors[name].Run(ctx) })

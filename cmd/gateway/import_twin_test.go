@@ -28,7 +28,7 @@ var updateImports = flag.Bool("update-imports", false, "write testdata/import/di
 func TestImportTwin_AnswersLikeApache(t *testing.T) {
 	needPrograms(t, "apache2")
 	files, err := filepath.Glob(filepath.Join("testdata", "import", "*.txt"))
-	if err != nil || len(files) < 1 {
+	if err != nil || len(files) < 20 {
 		t.Fatalf("there are %d configurations: %v", len(files), err)
 	}
 	rows := make([]string, len(files))
@@ -135,7 +135,7 @@ func newImportWorld(t *testing.T, c importCase) *importWorld {
 	w.backends = []*twinBackend{a, b, socketBackend(t, socket)}
 	ssl := w.authority.install(t, twinName, "www.example.com", "example.com", "app.example.com", "other.example.com", "static.example.com")
 	w.replace = strings.NewReplacer("@HTTP@", fmt.Sprint(w.http), "@HTTPS@", fmt.Sprint(w.https), "@ALT@", fmt.Sprint(w.alt),
-		"@A@", a.address, "@B@", b.address, "@SOCKET@", socket, "@ROOT@", w.root,
+		"@PORTA@", strings.TrimPrefix(a.address, "127.0.0.1:"), "@PORTB@", strings.TrimPrefix(b.address, "127.0.0.1:"), "@A@", a.address, "@B@", b.address, "@SOCKET@", socket, "@ROOT@", w.root,
 		"@CRT@", w.wholeChain(t, ssl), "@LEAF@", filepath.Join(ssl, "2_"+twinName+".crt"), "@KEY@", filepath.Join(ssl, "3_"+twinName+".key"), "@CHAIN@", filepath.Join(ssl, "1_root_bundle.crt"))
 	for i, file := range c.files {
 		text := w.replace.Replace(file.text)
@@ -194,7 +194,7 @@ func importModules(t *testing.T) string {
 	}
 	var text strings.Builder
 	for _, name := range []string{"mpm_event", "authz_core", "authz_host", "authz_user", "authn_core", "authn_file", "auth_basic", "access_compat", "alias", "dir", "mime", "headers",
-		"rewrite", "setenvif", "env", "socache_shmcb", "ssl", "proxy", "proxy_http", "proxy_wstunnel", "slotmem_shm", "proxy_balancer", "lbmethod_byrequests", "macro", "remoteip", "autoindex", "expires", "reqtimeout"} {
+		"rewrite", "setenvif", "env", "socache_shmcb", "ssl", "proxy", "proxy_http", "proxy_wstunnel", "proxy_fcgi", "slotmem_shm", "proxy_balancer", "lbmethod_byrequests", "macro", "remoteip", "autoindex", "expires", "reqtimeout"} {
 		fmt.Fprintf(&text, "LoadModule %s_module %s/mod_%s.so\n", name, folder, name)
 	}
 	if os.Geteuid() == 0 {
@@ -238,19 +238,38 @@ func runImportCase(t *testing.T, name string, c importCase) string {
 	if fmt.Sprint(code) != c.exit {
 		t.Errorf("the import ended with %d, not %s", code, c.exit)
 	}
-	var differences []string
+	differences := map[string][]string{}
+	var kinds []string
 	for i, request := range c.requests {
 		for _, d := range compareImports(apache[i], gateway[i]) {
 			if reasonFor("-", d.kind) >= 0 {
 				continue
 			}
-			differences = append(differences, fmt.Sprintf("`%s`: %s: Apache %s, gateway %s", request, d.kind, w.plain(d.apache), w.plain(d.gateway)))
+			kind := fmt.Sprintf("%s: Apache %s, gateway %s", d.kind, w.plain(d.apache), w.plain(d.gateway))
+			if differences[kind] == nil {
+				kinds = append(kinds, kind)
+			}
+			differences[kind] = append(differences[kind], request)
 		}
 	}
-	if len(differences) == 0 {
-		differences = []string{"nothing"}
+	return importRow(name, len(c.requests), code, kinds, differences)
+}
+
+// importRow is a row of the table: each difference once, with the first request
+// that shows it.
+func importRow(name string, requests, code int, kinds []string, shown map[string][]string) string {
+	if len(kinds) == 0 {
+		return fmt.Sprintf("| %s | %d | %d | nothing |\n", name, requests, code)
 	}
-	return fmt.Sprintf("| %s | %d | %d | %s |\n", name, len(c.requests), code, strings.ReplaceAll(strings.Join(differences, "; "), "|", `\|`))
+	var cells []string
+	for _, kind := range kinds {
+		cell := kind + " (`" + shown[kind][0] + "`"
+		if more := len(shown[kind]) - 1; more > 0 {
+			cell += fmt.Sprintf(" and %d more", more)
+		}
+		cells = append(cells, strings.Join(strings.Fields(cell), " ")+")")
+	}
+	return fmt.Sprintf("| %s | %d | %d | %s |\n", name, requests, code, strings.ReplaceAll(strings.Join(cells, "<br>"), "|", `\|`))
 }
 
 // plain puts names in place of ports and folders, which differ from run to run.

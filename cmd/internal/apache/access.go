@@ -87,6 +87,9 @@ func (b *builder) admitted(ds []*Directive) admission {
 // anyOf joins directives of which one is enough, as httpd does unless it is told
 // otherwise.
 func anyOf(ds []*Directive) admission {
+	if len(ds) == 1 {
+		return required(ds[0])
+	}
 	var sum admission
 	asked := 0
 	for _, d := range ds {

@@ -35,6 +35,7 @@ func (b *builder) redirect(d *Directive, location string, at stage) *rule {
 	r := &rule{matcher: matcher{prefix: path}, kind: redirected, stage: at, target: url, status: status, from: []*Directive{d}}
 	groups := ""
 	if d.Is("RedirectMatch") {
+		path, url = rooted(path, url)
 		var err error
 		if r.matcher, groups, err = parsePattern(path, false); err != nil {
 			b.ledger.lost(d, err.Error(), "write a route for the paths that it means")
@@ -56,9 +57,17 @@ func (b *builder) redirect(d *Directive, location string, at stage) *rule {
 		}
 		r.target, r.whole = text, true
 	}
+	if !r.whole && strings.HasSuffix(path, "/") && unsafeHost(r.target+"{rest}") {
+		r.target += "/"
+		b.ledger.differently(d, "its URL has no slash at its end, so httpd sends clients to a host of which the path is a part; gateway puts the slash there")
+	}
 	r.whole = r.whole || location != "" && len(args) < 2 // httpd appends nothing there
-	if !strings.Contains(r.target, "://") && !strings.HasPrefix(r.target, "/") {
+	switch {
+	case !strings.Contains(r.target, "://") && !strings.HasPrefix(r.target, "/"):
 		b.ledger.lost(d, fmt.Sprintf("%q is neither a URL nor a path", url), "write the whole URL")
+		return nil
+	case r.whole && unsafeHost(r.target):
+		b.ledger.lost(d, "what a client writes would follow the host without a slash, and so could name another host", "write the slash")
 		return nil
 	}
 	return r

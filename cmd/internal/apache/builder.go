@@ -22,6 +22,7 @@ type node struct {
 	rule     *rule
 	settings *table // allow, deny, body and their like
 	headers  []*Directive
+	from     []*Directive // of a pattern
 }
 
 // site is the whole [[site]] but for its names, addresses and certificate.
@@ -82,8 +83,8 @@ func retitled(children []*table, header string) []*table {
 // addRoute writes a route for a node.
 func (b *builder) addRoute(site *table, n, root *node) {
 	route := &table{header: "[[site.route]]"}
-	var from []*Directive
-	if n.rule != nil {
+	from := n.from
+	if from == nil && n.rule != nil {
 		from = n.rule.from
 	}
 	switch {

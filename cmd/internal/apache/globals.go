@@ -203,7 +203,7 @@ var standardFormats = map[string]string{
 // formatOf is the format of a log, written out.
 func (t *translation) formatOf(d *Directive) (string, []*Directive) {
 	written := d.arg(1)
-	for _, f := range slices.Backward(named(t.main, "LogFormat")) {
+	for _, f := range slices.Backward(t.formats(d)) {
 		if written != "" && f.arg(1) == written {
 			return f.arg(0), []*Directive{f}
 		}
@@ -215,6 +215,17 @@ func (t *translation) formatOf(d *Directive) (string, []*Directive) {
 		return "common", nil
 	}
 	return written, nil
+}
+
+// formats are the LogFormat lines that a log of a host may name.
+func (t *translation) formats(log *Directive) []*Directive {
+	all := named(t.main, "LogFormat")
+	for _, d := range t.tree.Directives {
+		if d.Is("VirtualHost") && slices.Contains(d.Children, log) {
+			all = append(all, named(d.Children, "LogFormat")...)
+		}
+	}
+	return all
 }
 
 // errorLog is where gateway says what is wrong.

@@ -48,7 +48,7 @@ func (b *builder) header(t *table, d *Directive) error {
 
 // ownHeader knows what gateway tells backends anyway.
 func (b *builder) ownHeader(d *Directive, name, action string) bool {
-	lower := strings.ToLower(name)
+	lower := strings.ReplaceAll(strings.ToLower(name), "_", "-") // programs take both for one
 	switch {
 	case slices.Contains(selfSet, lower):
 		b.ledger.notNeeded(d, "gateway sets "+name+" afresh for every request")

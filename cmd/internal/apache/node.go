@@ -37,11 +37,14 @@ func (b *builder) nodes() []*node {
 func (b *builder) patternNodes(root *node) []*node {
 	var all []*node
 	for i, r := range b.rules {
-		if r.re == nil || r.kind == notProxied || r.kind == passed || b.shadowed(r, b.rules[:i]) {
+		if r.re == nil || b.shadowed(r, b.rules[:i]) {
 			continue
 		}
 		r.used = true
-		n := &node{matcher: r.matcher, rule: r}
+		n := &node{matcher: r.matcher, rule: r, from: r.from}
+		if r.kind == notProxied || r.kind == passed {
+			n.rule = b.beyond(r)
+		}
 		n.settings, n.headers = b.settingsAt(matcher{prefix: r.sample()}, r)
 		b.warnOrder(r, i)
 		all = append(all, n)
@@ -54,6 +57,22 @@ func (b *builder) patternNodes(root *node) []*node {
 		}
 	}
 	return all
+}
+
+// beyond is what takes the paths of a pattern that is kept from the proxying or
+// the rewriting; nil if nothing does.
+func (b *builder) beyond(r *rule) *rule {
+	skipped := proxying
+	if r.kind == passed {
+		skipped = rewriting
+	}
+	left := slices.DeleteFunc(slices.Clone(b.rules), func(other *rule) bool { return other.stage == skipped })
+	next := decide(left, r.sample())
+	if next != nil && b.mapsPath(&node{matcher: r.matcher, rule: next}) {
+		b.ledger.lost(r.from[0], "gateway has no pattern for paths that "+next.from[0].Position.String()+" maps to others; they get 404", "write a [[site.route]] with a path instead of the pattern")
+		return nil
+	}
+	return next
 }
 
 // shadowed reports whether an earlier rule takes every path of a pattern.
@@ -75,8 +94,11 @@ func (b *builder) warnOrder(r *rule, i int) {
 			b.ledger.differently(r.from[0], "gateway tries this pattern before "+earlier.from[0].Position.String()+", httpd after it")
 		}
 	}
+	if r.kind != proxied && r.kind != static {
+		return
+	}
 	for _, s := range b.sections {
-		if s.re == nil && s.prefix != "/" && s.restricts() && !r.disjoint(s.matcher) {
+		if s.re == nil && len(s.prefix) > 1 && s.excludes() && !r.disjoint(s.matcher) {
 			b.ledger.lost(s.from, "its access rules do not hold for what the pattern of "+r.from[0].Position.String()+" takes", "see which paths both mean, and write allow or deny into that route too")
 		}
 	}
@@ -89,7 +111,7 @@ func (b *builder) patternSection(s *section, root *node) *node {
 	if r != nil && r.re == nil && !r.exact && (r.kind == redirected || r.kind == responded) {
 		return nil
 	}
-	n := &node{matcher: s.matcher, rule: r}
+	n := &node{matcher: s.matcher, rule: r, from: []*Directive{s.from}}
 	n.settings, n.headers = b.settingsAt(matcher{prefix: s.sample()}, r, s)
 	if r != nil && b.mapsPath(n) {
 		b.ledger.lost(s.from, "gateway has no pattern with settings for paths that "+r.from[0].Position.String()+" maps to others", "write a [[site.route]] with a path instead of the pattern")

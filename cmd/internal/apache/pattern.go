@@ -14,7 +14,8 @@ var (
 	plainPrefix  = regexp.MustCompile(`^\^(/(?:[A-Za-z0-9_~/-]|\\[.\-_])*/)(?:\(\.\*\)\$?|\.\*\$?)?$`)
 	segmentTail  = regexp.MustCompile(`^\^(/(?:[A-Za-z0-9_~/-]|\\[.\-_])*[^/\\(])(\(/\.\*\)\?\$|\(\?:/\.\*\)\?\$|\(/\|\$\)|\(\?:/\|\$\)|\(/\.\*\|\$\))$`)
 	plainExact   = regexp.MustCompile(`^\^(/(?:[A-Za-z0-9_~/.-]|\\[.\-_])*)\$$`)
-	withoutSlash = regexp.MustCompile(`^\^\(\.[*+]\)\$?$`)
+	withoutSlash = regexp.MustCompile(`^(?:\^?\(\.[*+]\)|\^\(/\.\*\))\$?$`)
+	wholePrefix  = regexp.MustCompile(`^\^\((/(?:[A-Za-z0-9_~/-]|\\[.\-_])*/)\.\*\)\$?$`)
 )
 
 // parsePattern reads a regular expression over a path. The common ones that say
@@ -26,6 +27,8 @@ func parsePattern(written string, ignoreCase bool) (m matcher, groups string, er
 		switch {
 		case withoutSlash.MatchString(pattern):
 			return matcher{prefix: "/"}, "{path}", nil
+		case wholePrefix.MatchString(pattern):
+			return matcher{prefix: literalText(wholePrefix.FindStringSubmatch(pattern)[1])}, "{path}", nil
 		case everyPath.MatchString(pattern):
 			return matcher{prefix: "/"}, "{rest}", nil
 		case plainExact.MatchString(pattern):
@@ -43,6 +46,32 @@ func parsePattern(written string, ignoreCase bool) (m matcher, groups string, er
 		return matcher{}, "", fmt.Errorf("the pattern %s says something that gateway's regular expressions (RE2) can't", written)
 	}
 	return matcher{pattern: pattern, re: re}, "", nil
+}
+
+// rooted writes a pattern that begins with "(.*)" so that its first group does
+// not take the slash that every path begins with: behind a host gateway wants to
+// see that slash.
+func rooted(pattern, target string) (string, string) {
+	rest, found := strings.CutPrefix(strings.TrimPrefix(pattern, "^"), "(.*)")
+	if !found || rest == "" || rest == "$" {
+		return pattern, target
+	}
+	return "^/(.*)" + rest, strings.ReplaceAll(target, "$1", "/$1")
+}
+
+// unsafeHost reports a redirect whose host could be made longer by what a client
+// writes, which gateway does not allow.
+func unsafeHost(target string) bool {
+	_, rest, found := strings.Cut(target, "://")
+	if !found {
+		return false
+	}
+	end := strings.IndexAny(strings.TrimPrefix(rest, "{host}"), "/{?")
+	rest = strings.TrimPrefix(rest, "{host}")
+	if port, found := strings.CutPrefix(rest, ":{port}"); found {
+		rest, end = port, strings.IndexAny(port, "/{?")
+	}
+	return end >= 0 && rest[end] == '{' && !strings.HasPrefix(rest[end:], "{path}")
 }
 
 // literalText takes the backslashes off escaped letters.

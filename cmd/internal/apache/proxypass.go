@@ -47,7 +47,7 @@ func (b *builder) proxyRule(d *Directive, m matcher, groups, written string, at 
 		return []*rule{b.refusal(m, at, 502, d)}
 	}
 	r := &rule{matcher: m, kind: proxied, stage: at, target: where.path, from: []*Directive{d}}
-	terms := b.terms(d, where.url, append(options, more...))
+	terms := b.terms(d, m, where.url, append(options, more...))
 	r.backend = b.backend(terms, d)
 	b.matchedTarget(r, d, groups, m.re != nil || d.Is("ProxyPassMatch"))
 	return []*rule{r}
@@ -98,9 +98,9 @@ func (b *builder) slashless(r *rule, d *Directive) {
 
 // terms are how a backend is spoken to: what ProxyPass itself says, and the
 // directives of the host.
-func (b *builder) terms(d *Directive, url string, options []string) backend {
+func (b *builder) terms(d *Directive, at matcher, url string, options []string) backend {
 	wanted := backend{url: url}
-	if preserve := b.host.last("ProxyPreserveHost"); preserve != nil {
+	if preserve := b.setting("ProxyPreserveHost", at); preserve != nil {
 		wanted.preserve = strings.EqualFold(preserve.arg(0), "on")
 		wanted.preserved = []*Directive{preserve}
 	}

@@ -12,6 +12,7 @@ type rewriteStep struct {
 	rule       *Directive
 	conditions []*Directive
 	flags      map[string]string
+	target     string // of the rule, with the groups that its pattern has here
 }
 
 func (s rewriteStep) has(names ...string) bool {
@@ -28,7 +29,7 @@ func stepsOf(scope []*Directive) (steps []rewriteStep, left []*Directive) {
 		left = append(left, d)
 		if d.Is("RewriteRule") {
 			last := len(left) - 1
-			steps = append(steps, rewriteStep{d, left[:last:last], rewriteFlags(d.arg(2))})
+			steps = append(steps, rewriteStep{d, left[:last:last], rewriteFlags(d.arg(2)), d.arg(1)})
 			left = nil
 		}
 	}
@@ -116,6 +117,7 @@ func (b *builder) rewriteRule(step rewriteStep, before []*rule) []*rule {
 		return nil
 	}
 	written, negated := strings.CutPrefix(step.rule.arg(0), "!")
+	written, step.target = rooted(written, step.rule.arg(1))
 	m, groups, err := parsePattern(written, step.has("NC"))
 	if err == nil && negated {
 		err = fmt.Errorf("a pattern that must not fit has no like")
@@ -180,7 +182,7 @@ func (b *builder) forbidsTrace(step rewriteStep) bool {
 // rewriteAction is what a rule does: refuse, send elsewhere, pass on, or change
 // the path for what comes after.
 func (b *builder) rewriteAction(r *rule, step rewriteStep, groups string, conditions []string) []*rule {
-	target := step.rule.arg(1)
+	target := step.target
 	switch {
 	case step.has("F"):
 		r.kind, r.status = responded, 403
@@ -230,6 +232,9 @@ func (b *builder) rewriteRedirect(r *rule, step rewriteStep, target, groups stri
 	if err == nil && !strings.Contains(text, "://") && !strings.HasPrefix(text, "/") {
 		err = fmt.Errorf("its target is no URL")
 	}
+	if err == nil && unsafeHost(text) {
+		err = fmt.Errorf("what a client writes would follow the host without a slash, and so could name another host")
+	}
 	if err != nil {
 		b.lostStep(step, err.Error())
 		return nil
@@ -251,9 +256,20 @@ func withQuery(target string, step rewriteStep) string {
 	return target
 }
 
+// withSlash ends the host of a target such as http://localhost:3000$1, in which
+// the variable brings the slash along.
+func withSlash(target string) string {
+	scheme, rest, found := strings.Cut(target, "://")
+	end := strings.IndexAny(rest, "/$%")
+	if !found || end < 0 || rest[end] == '/' {
+		return target
+	}
+	return scheme + "://" + rest[:end] + "/" + rest[end:]
+}
+
 func (b *builder) rewriteProxy(r *rule, step rewriteStep, target, groups string, conditions []string) []*rule {
 	target, more := b.balanced(step.rule, target)
-	where, err := parseTarget(target)
+	where, err := parseTarget(withSlash(target))
 	if err == nil {
 		where.path, err = asTemplate(where.path, groups, conditions)
 	}
@@ -261,7 +277,7 @@ func (b *builder) rewriteProxy(r *rule, step rewriteStep, target, groups string,
 		b.lostStep(step, err.Error())
 		return []*rule{b.refusal(r.matcher, rewriting, 502, step.rule)}
 	}
-	terms := b.terms(step.rule, where.url, more)
+	terms := b.terms(step.rule, r.matcher, where.url, more)
 	r.kind, r.backend = proxied, b.backend(terms, step.rule)
 	r.target, r.whole = withQuery(where.path, step), true
 	return []*rule{r}

@@ -117,6 +117,22 @@ func (s *section) holds(at matcher, r *rule) bool {
 // restricts reports whether the section says who may come.
 func (s *section) restricts() bool { return len(authorization(s.from.Children)) > 0 }
 
+// excludes reports whether the section lets not everybody in.
+func (s *section) excludes() bool {
+	return slices.ContainsFunc(authorization(s.from.Children), func(d *Directive) bool { return !strings.EqualFold(d.Text, "all granted") })
+}
+
+// setting is a directive of one value that <Location> may say for some paths.
+func (b *builder) setting(name string, at matcher) *Directive {
+	found := b.host.last(name)
+	for _, s := range b.sections {
+		if d := lastOf(s.from.Children, name); d != nil && s.folder == "" && s.covers(at.sample()) {
+			found = d
+		}
+	}
+	return found
+}
+
 // locationRules are the ProxyPass and Redirect lines within <Location>. Of several
 // sections for a path the last counts.
 func (b *builder) locationRules() []*rule {

@@ -93,17 +93,16 @@ func (b *builder) folderSettings(t *table, all []*Directive, r *rule) {
 	if d := lastOf(all, "DirectoryIndex"); d != nil {
 		b.index(t, d)
 	}
-	if d := indexing(all); d != nil {
-		if strings.HasPrefix(optionOf(d, "indexes", "all"), "-") {
-			return
-		}
+	if d := indexing(all); d != nil && !strings.HasPrefix(optionOf(d, "indexes", "all"), "-") {
 		t.set("listing", true, d)
 	}
 	d := lastOf(all, "FallbackResource")
 	switch {
 	case d != nil && strings.HasPrefix(d.arg(0), "/"):
 		t.set("fallback", d.arg(0), d)
-	case d != nil && !strings.EqualFold(d.arg(0), "disabled"):
+	case d != nil && strings.EqualFold(d.arg(0), "disabled"):
+		b.ledger.differently(d, "its paths have no fallback")
+	case d != nil:
 		b.ledger.lost(d, "its path does not begin with a slash", "write fallback")
 	default:
 		b.singlePage(t, all)
@@ -168,7 +167,21 @@ func (b *builder) singlePage(t *table, all []*Directive) {
 	for _, step := range steps {
 		if step.servesSinglePage() {
 			t.set("fallback", "/"+strings.TrimPrefix(step.rule.arg(1), "/"), step.all()...)
+			b.tellPassed(all, steps)
 		}
+	}
+}
+
+// tellPassed tells of the lines that usually stand beside the one for a single
+// page: they let go through what is there.
+func (b *builder) tellPassed(all []*Directive, steps []rewriteStep) {
+	for _, step := range steps {
+		if step.rule.arg(1) == "-" && len(step.conditions) == 0 {
+			b.ledger.differently(step.rule, "fallback leaves files that are there alone")
+		}
+	}
+	for _, d := range named(all, "RewriteEngine", "RewriteBase") {
+		b.ledger.differently(d, "its rules become fallback")
 	}
 }
 

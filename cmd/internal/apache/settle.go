@@ -5,7 +5,8 @@ import "slices"
 // settle writes into a route in what its settings differ from the site's.
 func (b *builder) settle(route *table, n, root *node) {
 	for _, e := range n.settings.entries {
-		if above := root.settings.entry(e.key); above == nil || render(above.value) != render(e.value) {
+		own := route.has("root") && (e.key == "index" || e.key == "listing" || e.key == "fallback") // a route with root takes none of the site's
+		if above := root.settings.entry(e.key); own || above == nil || render(above.value) != render(e.value) {
 			route.set(e.key, e.value, e.from...)
 		} else {
 			above.come(e.from)
@@ -32,9 +33,6 @@ func (b *builder) undo(route *table, n, root *node) {
 	}
 	if root.settings.has("auth_file") && !n.settings.has("auth_file") {
 		route.set("auth_file", "")
-	}
-	if root.settings.has("listing") && !n.settings.has("listing") && n.rule != nil && n.rule.kind == static {
-		route.set("listing", false)
 	}
 }
 
