@@ -2,6 +2,7 @@ package health
 
 import (
 	"cmp"
+	"slices"
 	"time"
 )
 
@@ -66,6 +67,12 @@ func (c Config) Supervised() bool { return len(c.Command) > 0 }
 func (c Config) logMaxSize() Size   { return cmp.Or(c.LogMaxSize, 100<<20) }
 func (c Config) logKeep() int       { return cmp.Or(c.LogKeep, 5) }
 func (c Config) stopSignal() string { return cmp.Or(c.StopSignal, "TERM") }
+
+// SameProcess tells whether a process that c started is what other would start.
+func (c Config) SameProcess(other Config) bool {
+	return slices.Equal(c.Command, other.Command) && c.Dir == other.Dir && c.User == other.User && slices.Equal(c.Env, other.Env) &&
+		c.EnvFile == other.EnvFile && c.Conda == other.Conda && c.OOMScore == other.OOMScore && c.Rlimit == other.Rlimit
+}
 
 // EndsWithin is how long ending the backend may take at most.
 func (c Config) EndsWithin() time.Duration { return c.stopGrace() + unkillable }

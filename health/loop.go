@@ -83,6 +83,7 @@ func (l *loop) run(ctx context.Context) error {
 		}
 	}
 	if l.released.Load() {
+		l.handOver()
 		return nil
 	}
 	return l.shutDown(timer)

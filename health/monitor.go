@@ -143,6 +143,13 @@ func (m *Monitor) logPath() string {
 // takes over.
 func (m *Monitor) Release() { m.released.Store(true) }
 
+// handOver has everybody who waits for news of the backend ask again, and so ask
+// whoever takes over.
+func (l *loop) handOver() {
+	l.availability.Store(&Availability{Coming: true, Reason: "another monitor takes it over", Changed: make(chan struct{})})
+	close(l.changed)
+}
+
 // Nudge tells that a request found the connection refused: the backend is
 // probed now. It never blocks.
 func (m *Monitor) Nudge() {

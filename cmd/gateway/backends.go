@@ -2,15 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
-
-	"golang.org/x/sync/errgroup"
+	"sync/atomic"
 
 	"gateway/cmd/internal/config"
 	"gateway/cmd/internal/host"
@@ -19,12 +15,27 @@ import (
 )
 
 // backends are the monitors of all backends, and the ledger they write to. It is
-// where the supervisor and the proxy meet.
+// where the supervisor and the proxy meet. A reload replaces its roster.
 type backends struct {
-	ledger     *health.Ledger
-	monitors   map[string]*health.Monitor
-	supervised map[string]bool // those that gateway starts
-	names      []string        // in the order of the file
+	backendDeps
+	roster atomic.Pointer[roster]
+
+	mu      sync.Mutex
+	running map[*health.Monitor]*supervision // those whose Run was called and has not returned
+	turns   map[string]chan struct{}         // closed when what was asked for last about a name or an address is done
+	work    context.Context                  // of supervise; nil before
+	over    bool                             // supervise ends: nothing new is taken on
+	failed  chan error                       // the first failure of a monitor ends run
+	group   sync.WaitGroup
+}
+
+// backendDeps are what the monitors need.
+type backendDeps struct {
+	ledger *health.Ledger
+	state  string                                       // folder
+	tell   func(health.Event)                           // of every event
+	drain  func(ctx context.Context, name string) error // lets a backend's requests finish
+	log    *slog.Logger
 }
 
 // openLedger reads the record of incidents.
@@ -36,23 +47,38 @@ func openLedger(c *config.Config, log *slog.Logger) (*health.Ledger, error) {
 	return ledger, nil
 }
 
-// newBackends makes a monitor for each backend. Each tells its events.
-func newBackends(c *config.Config, ledger *health.Ledger, tell func(health.Event), log *slog.Logger) (*backends, error) {
-	b := &backends{ledger: ledger, monitors: map[string]*health.Monitor{}, supervised: map[string]bool{}}
+// newBackends makes a monitor for each backend.
+func newBackends(c *config.Config, deps backendDeps) (*backends, error) {
+	b := &backends{backendDeps: deps, running: map[*health.Monitor]*supervision{}, turns: map[string]chan struct{}{}, failed: make(chan error, 1)}
+	first, err := b.prepare(c)
+	if err != nil {
+		return nil, err
+	}
+	b.roster.Store(first)
+	return b, nil
+}
+
+// prepare makes the roster of a configuration. Monitors of backends that have
+// not changed are those of the roster that is in force.
+func (b *backends) prepare(c *config.Config) (*roster, error) {
+	before := b.roster.Load()
+	next := newRoster()
 	for _, backend := range c.Backends {
+		if monitor := before.unchanged(backend); monitor != nil {
+			next.add(backend, monitor)
+			continue
+		}
 		monitor, err := health.New(health.Options{
 			Name: backend.Name, URL: backend.URL, Config: backend.Config,
-			State: c.State, Log: log, Ledger: ledger, Holder: holderOf, Events: tell,
+			State: b.state, Log: b.log, Ledger: b.ledger, Holder: holderOf, Events: b.tell,
 			Cgroup: health.DelegatedCgroup(),
 		})
 		if err != nil {
 			return nil, fmt.Errorf("backend %q: %w", backend.Name, err)
 		}
-		b.monitors[backend.Name] = monitor
-		b.supervised[backend.Name] = backend.Supervised()
-		b.names = append(b.names, backend.Name)
+		next.add(backend, monitor)
 	}
-	return b, nil
+	return next, nil
 }
 
 // run supervises all backends until ctx ends and those that gateway started are
@@ -61,49 +87,25 @@ func (b *backends) run(ctx context.Context) error {
 	return runLifetimes(ctx, []lifetime{{"ledger", b.ledger.Run}, {"supervision", b.supervise}})
 }
 
-// supervise lasts until ctx ends, also where there is no backend, as in front of
-// files alone.
-func (b *backends) supervise(ctx context.Context) error {
-	if len(b.names) == 0 {
-		<-ctx.Done()
-		return nil
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, name := range b.names {
-		group.Go(func() error { return b.monitors[name].Run(ctx) })
-	}
-	return group.Wait()
-}
-
 // availability tells the proxy what the supervisor knows.
 func (b *backends) availability(name string) proxy.Availability {
-	monitor := b.monitors[name]
+	now := b.roster.Load()
+	monitor := now.monitors[name]
 	if monitor == nil {
 		return proxy.Availability{Up: true}
 	}
 	a := monitor.Availability()
 	return proxy.Availability{
-		Up: a.Up, Coming: a.Coming, Watched: !b.supervised[name],
+		Up: a.Up, Coming: a.Coming, Watched: !now.supervised(name),
 		Next: a.Next, Reason: a.Reason, Changed: a.Changed,
 	}
 }
 
 // nudge tells the supervisor that a request found the backend unreachable.
 func (b *backends) nudge(name string) {
-	if monitor := b.monitors[name]; monitor != nil {
+	if monitor := b.roster.Load().monitors[name]; monitor != nil {
 		monitor.Nudge()
 	}
-}
-
-// named finds the monitors that a command means: that of the name, or all.
-func (b *backends) named(name string) ([]string, error) {
-	if name == "" {
-		return b.names, nil
-	}
-	if b.monitors[name] == nil {
-		return nil, fmt.Errorf("there is no backend %q: the file has %s", name, strings.Join(b.names, ", "))
-	}
-	return []string{name}, nil
 }
 
 // holderOf tells the supervisor who listens at an address.
@@ -120,64 +122,9 @@ const noticeLines = 40
 
 // look is how a backend is, and what it printed last.
 func (b *backends) look(name string) (health.Status, []byte) {
-	monitor := b.monitors[name]
+	monitor := b.roster.Load().monitors[name]
 	if monitor == nil {
 		return health.Status{Backend: name}, nil
 	}
 	return monitor.Status(), monitor.Logs(noticeLines)
-}
-
-// statuses are snapshots of the named backends.
-func (b *backends) statuses(names []string) []health.Status {
-	all := make([]health.Status, 0, len(names))
-	for _, name := range names {
-		all = append(all, b.monitors[name].Status())
-	}
-	return all
-}
-
-// commanded are the backends that a start, stop or restart means: that of the
-// name, or all that gateway starts.
-func (b *backends) commanded(name string) ([]string, error) {
-	names, err := b.named(name)
-	if err != nil {
-		return nil, err
-	}
-	started := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !b.supervised[name] })
-	switch {
-	case len(started) > 0:
-		return started, nil
-	case name != "":
-		return nil, fmt.Errorf("backend %q has no command in the file, so gateway only watches it: start and stop it where it is kept, or give it a command", name)
-	default:
-		return nil, errors.New("no backend has a command in the file, so gateway only watches them")
-	}
-}
-
-// only is the one backend that a log is asked of.
-func (b *backends) only(name string) (string, error) {
-	names, err := b.named(name)
-	if err != nil {
-		return "", err
-	}
-	if len(names) != 1 {
-		return "", fmt.Errorf("which backend? name one of %s", strings.Join(b.names, ", "))
-	}
-	return names[0], nil
-}
-
-// forEach does one thing to several backends side by side and joins what went
-// wrong.
-func (b *backends) forEach(names []string, do func(string, *health.Monitor) error) error {
-	problems := make([]error, len(names))
-	var working sync.WaitGroup
-	for i, name := range names {
-		working.Go(func() {
-			if err := do(name, b.monitors[name]); err != nil {
-				problems[i] = fmt.Errorf("backend %q: %w", name, err)
-			}
-		})
-	}
-	working.Wait()
-	return errors.Join(problems...)
 }

@@ -50,10 +50,10 @@ func problemTexts(problems []certs.Problem) []string {
 }
 
 // certificateStatus is what the store knows, and what was seen from outside.
-func (g *generation) certificateStatus() []certs.Status { return g.truth.add(g.store.Status()) }
+func (g *gateway) certificateStatus() []certs.Status { return g.truth.add(g.store.Status()) }
 
 // certificates are all that are served, or those of one name.
-func (g *generation) certificates(_ context.Context, name string) ([]certificateReport, error) {
+func (g *gateway) certificates(_ context.Context, name string) ([]certificateReport, error) {
 	reports := []certificateReport{}
 	for _, status := range g.certificateStatus() {
 		if name == "" || strings.EqualFold(status.Site, name) || slices.ContainsFunc(status.Names, func(n string) bool { return strings.EqualFold(n, name) }) {
@@ -67,7 +67,7 @@ func (g *generation) certificates(_ context.Context, name string) ([]certificate
 }
 
 // renewCertificate answers when the new certificate is served.
-func (g *generation) renewCertificate(ctx context.Context, name string) ([]certificateReport, error) {
+func (g *gateway) renewCertificate(ctx context.Context, name string) ([]certificateReport, error) {
 	if err := g.store.Renew(ctx, name); err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ const (
 	callMailQueue      = "mail/queue"
 	callMailFlush      = "mail/flush"
 	callMailDrop       = "mail/drop"
+	callReload         = "reload"
 )
 
 // backendRequest names the backend that a call means; "" means all.
@@ -56,8 +57,8 @@ type certificateLine struct {
 }
 
 // newControl is the server that answers `gateway status` and the like.
-func (g *generation) newControl() *control.Server {
-	s := control.NewServer(g.config.Admin.Socket, g.log)
+func (g *gateway) newControl(socket string) *control.Server {
+	s := control.NewServer(socket, g.log)
 	control.Handle(s, callStatus, func(context.Context, struct{}) (statusReport, error) { return g.status(), nil })
 	control.Handle(s, callHistory, func(_ context.Context, limit int) ([]health.Incident, error) {
 		return g.backends.ledger.History(limit), nil
@@ -65,8 +66,9 @@ func (g *generation) newControl() *control.Server {
 	control.Handle(s, callCerts, g.certificates)
 	control.Handle(s, callCertsRenew, g.renewCertificate)
 	control.Handle(s, callBackendStatus, func(_ context.Context, r backendRequest) ([]health.Status, error) {
-		names, err := g.backends.named(r.Name)
-		return g.backends.statuses(names), err
+		now := g.backends.roster.Load()
+		names, err := now.named(r.Name)
+		return now.statuses(names), err
 	})
 	control.Handle(s, callBackendStart, g.eachBackend(health.BackendStarted, func(ctx context.Context, _ string, m *health.Monitor) error { return m.Start(ctx) }))
 	control.Handle(s, callBackendStop, g.eachBackend(health.BackendStopped, func(ctx context.Context, name string, m *health.Monitor) error {
@@ -77,11 +79,12 @@ func (g *generation) newControl() *control.Server {
 	}))
 	control.Handle(s, callBackendLogs, g.logs)
 	control.HandleStream(s, callBackendFollow, g.followLogs)
+	control.Handle(s, callReload, g.reloadAsked)
 	g.handleMail(s)
 	return s
 }
 
-func (g *generation) handleMail(s *control.Server) {
+func (g *gateway) handleMail(s *control.Server) {
 	outbox := g.notices.outbox
 	control.Handle(s, callMailQueue, func(context.Context, struct{}) ([]mail.Item, error) {
 		dead, err := outbox.Dead()
@@ -97,52 +100,50 @@ func (g *generation) handleMail(s *control.Server) {
 // eachBackend does one thing to the named backends, or to all that gateway
 // starts, and answers how they are afterwards. It goes on when the caller leaves:
 // a restart that ends half-way would leave the backend down.
-func (g *generation) eachBackend(change health.ChangeKind, do func(context.Context, string, *health.Monitor) error) func(context.Context, backendRequest) ([]health.Status, error) {
+func (g *gateway) eachBackend(change health.ChangeKind, do func(context.Context, string, *health.Monitor) error) func(context.Context, backendRequest) ([]health.Status, error) {
 	return func(ctx context.Context, r backendRequest) ([]health.Status, error) {
-		names, err := g.backends.commanded(r.Name)
+		now := g.backends.roster.Load()
+		names, err := now.commanded(r.Name)
 		if err != nil {
 			return nil, err
 		}
 		ctx = context.WithoutCancel(ctx)
-		err = g.backends.forEach(names, func(name string, m *health.Monitor) error {
+		err = now.forEach(names, func(name string, m *health.Monitor) error {
 			g.notices.changes.Note(change, name)
 			return do(ctx, name, m)
 		})
-		return g.backends.statuses(names), err
+		return now.statuses(names), err
 	}
 }
 
 // drainOf lets the requests under way to a backend finish, within the time that
 // requests have when gateway stops.
-func (g *generation) drainOf(name string) func(context.Context) error {
-	return func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, g.config.Timeouts.Drain)
-		defer cancel()
-		return g.handler.Drain(ctx, name)
-	}
+func (g *gateway) drainOf(name string) func(context.Context) error {
+	return func(ctx context.Context) error { return g.drain(ctx, name) }
 }
 
-func (g *generation) logs(_ context.Context, r backendRequest) (string, error) {
-	name, err := g.backends.only(r.Name)
+func (g *gateway) logs(_ context.Context, r backendRequest) (string, error) {
+	monitor, err := g.backends.roster.Load().only(r.Name)
 	if err != nil {
 		return "", err
 	}
-	return string(g.backends.monitors[name].Logs(r.Lines)), nil
+	return string(monitor.Logs(r.Lines)), nil
 }
 
-func (g *generation) followLogs(ctx context.Context, r backendRequest, w io.Writer) error {
-	name, err := g.backends.only(r.Name)
+func (g *gateway) followLogs(ctx context.Context, r backendRequest, w io.Writer) error {
+	monitor, err := g.backends.roster.Load().only(r.Name)
 	if err != nil {
 		return err
 	}
-	return g.backends.monitors[name].FollowLogs(ctx, r.Lines, w)
+	return monitor.FollowLogs(ctx, r.Lines, w)
 }
 
 // status is a snapshot of everything.
-func (g *generation) status() statusReport {
+func (g *gateway) status() statusReport {
+	now := g.backends.roster.Load()
 	report := statusReport{
 		Version: version, PID: os.Getpid(), Started: g.started, Config: g.path,
-		Addresses: g.addresses(), Backends: g.backends.statuses(g.backends.names),
+		Addresses: g.addresses(), Backends: now.statuses(now.names),
 		Notices: g.notices.report(),
 	}
 	for _, certificate := range g.certificateStatus() {

@@ -73,7 +73,7 @@ func runDemo(cmd *cobra.Command, setup demo.Setup) error {
 	if err != nil {
 		return tellProblems(cmd.ErrOrStderr(), err)
 	}
-	g, err := newGeneration(path, loaded)
+	g, err := newGateway(path, loaded)
 	if err != nil {
 		return err
 	}

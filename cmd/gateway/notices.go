@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"gateway/certs"
@@ -14,13 +16,25 @@ import (
 )
 
 // notices is how admins hear: what decides and words (the notifier), and what
-// delivers (the outbox).
+// delivers (the outbox). A reload replaces the notifier.
 type notices struct {
+	noticeDeps
 	outbox   *mail.Outbox
-	notifier *health.Notifier
 	changes  *health.Changes
-	enabled  bool // some channel is configured
+	current  atomic.Pointer[teller]
+	replaced chan struct{} // holds one
+	wanted   chan struct{} // closed once some channel is configured
 }
+
+// teller is a notifier, and what of the configuration it is made of.
+type teller struct {
+	*health.Notifier
+	host, lang        string
+	channels, folders []string
+}
+
+// enabled tells whether anybody would hear of anything.
+func (t *teller) enabled() bool { return len(t.channels) > 0 }
 
 // noticeDeps are what notices are about.
 type noticeDeps struct {
@@ -31,47 +45,110 @@ type noticeDeps struct {
 }
 
 func newNotices(c *config.Config, deps noticeDeps) *notices {
-	channels := channelsOf(c)
-	n := &notices{changes: &health.Changes{}, enabled: len(channels) > 0}
+	n := &notices{noticeDeps: deps, changes: &health.Changes{}, replaced: make(chan struct{}, 1), wanted: make(chan struct{})}
 	n.outbox = mail.NewOutbox(mail.Options{
-		Dir: outboxFolder(c), MaxQueue: c.Mail.MaxQueue, RetryFor: c.Mail.RetryFor, Lang: c.Mail.Lang, Log: deps.log,
-		Failing: func(channel string, since time.Time, err error) { n.notifier.ChannelFailing(channel, since, err) },
-		Working: func(channel string, _ time.Duration) { n.notifier.ChannelWorking(channel) },
+		Dir: outboxFolder(c), Log: deps.log,
+		Failing: func(channel string, since time.Time, err error) { n.current.Load().ChannelFailing(channel, since, err) },
+		Working: func(channel string, _ time.Duration) { n.current.Load().ChannelWorking(channel) },
 		Buried: func(item mail.Item) {
 			deps.log.Error("a notice did not reach everybody: see `gateway mail queue`", "id", item.ID, "subject", item.Subject)
-			n.notifier.Undelivered(item)
+			n.current.Load().Undelivered(item)
 		},
-	}, channels...)
-	n.notifier = health.NewNotifier(health.NotifierOptions{
-		Path: filepath.Join(c.State, "notices.json"), Host: hostName(c), Lang: c.Mail.Lang, Channels: namesOf(channels),
-		Put: n.outbox.Put, Ledger: deps.ledger, Changes: n.changes, Look: deps.look, Log: deps.log,
-		Folders:      foldersOf(c),
-		Certificates: func() []health.Certificate { return noticedCertificates(deps.certificates()) },
 	})
+	n.apply(c)
 	return n
+}
+
+// apply takes a configuration over.
+func (n *notices) apply(c *config.Config) {
+	channels := channelsOf(c)
+	n.outbox.Configure(c.Mail)
+	n.outbox.SetChannels(channels...)
+	before := n.current.Load()
+	next := &teller{host: hostName(c), lang: c.Mail.Lang, channels: namesOf(channels), folders: foldersOf(c)}
+	if before != nil && before.host == next.host && before.lang == next.lang &&
+		slices.Equal(before.channels, next.channels) && slices.Equal(before.folders, next.folders) {
+		return
+	}
+	next.Notifier = health.NewNotifier(health.NotifierOptions{
+		Path: filepath.Join(c.State, "notices.json"), Host: next.host, Lang: next.lang, Channels: next.channels,
+		Put: n.outbox.Put, Ledger: n.ledger, Changes: n.changes, Look: n.look, Log: n.log,
+		Folders:      next.folders,
+		Certificates: func() []health.Certificate { return noticedCertificates(n.certificates()) },
+	})
+	n.current.Store(next)
+	if next.enabled() && (before == nil || !before.enabled()) {
+		n.want()
+	}
+	select {
+	case n.replaced <- struct{}{}:
+	default: // run has a note to read already
+	}
+}
+
+// want has the outbox run from now on. apply is its only caller, one at a time.
+func (n *notices) want() {
+	select {
+	case <-n.wanted:
+	default:
+		close(n.wanted)
+	}
 }
 
 // tell takes an event of a backend. Without a channel nobody would hear it.
 func (n *notices) tell(e health.Event) {
-	if n.enabled {
-		n.notifier.Tell(e)
+	if t := n.current.Load(); t.enabled() {
+		t.Tell(e)
 	}
 }
 
-// runOutbox delivers until ctx ends.
-func (n *notices) runOutbox(ctx context.Context) error { return n.unlessDisabled(ctx, n.outbox.Run) }
+// runOutbox delivers until ctx ends. Without a channel it touches no folder.
+func (n *notices) runOutbox(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-n.wanted:
+		return n.outbox.Run(ctx)
+	}
+}
 
 // runNotifier decides what is told until ctx ends.
 func (n *notices) runNotifier(ctx context.Context) error {
-	return n.unlessDisabled(ctx, n.notifier.Run)
+	for ctx.Err() == nil {
+		if err := n.runTeller(ctx, n.current.Load()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (n *notices) unlessDisabled(ctx context.Context, run func(context.Context) error) error {
-	if !n.enabled {
-		<-ctx.Done()
-		return nil
+// runTeller runs one until ctx ends or it is replaced. What it was told of by
+// then it has told when it returns.
+func (n *notices) runTeller(ctx context.Context, t *teller) error {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() {
+		if !t.enabled() {
+			<-ctx.Done()
+			ended <- nil
+			return
+		}
+		ended <- t.Run(ctx)
+	}()
+	defer cancel()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-ctx.Done():
+			return <-ended
+		case <-n.replaced:
+			if n.current.Load() != t {
+				cancel()
+				return <-ended
+			}
+		}
 	}
-	return run(ctx)
 }
 
 // channelsOf are the ways to admins that the file names.
@@ -150,7 +227,7 @@ type noticesReport struct {
 }
 
 func (n *notices) report() *noticesReport {
-	if !n.enabled {
+	if !n.current.Load().enabled() {
 		return nil
 	}
 	dead, _ := n.outbox.Dead() // what cannot be read, `gateway mail queue` tells
@@ -158,10 +235,10 @@ func (n *notices) report() *noticesReport {
 }
 
 // testOnStart sends the test that the file asks for, beside everything else.
-func (g *generation) testOnStart(ctx context.Context) error {
-	if g.config.Mail.Enabled() && g.config.Mail.TestOnStart {
-		sender := mail.NewSender(g.config.Mail)
-		outcome := sender.Send(ctx, testMessage(g.config, g.config.Mail.To))
+func (g *gateway) testOnStart(ctx context.Context) error {
+	if c := g.config(); c.Mail.Enabled() && c.Mail.TestOnStart {
+		sender := mail.NewSender(c.Mail)
+		outcome := sender.Send(ctx, testMessage(c, c.Mail.To))
 		for _, receipt := range outcome.Receipts {
 			if receipt.Err == nil {
 				g.log.Info("the mail server took the test mail", "to", receipt.Target)

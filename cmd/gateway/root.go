@@ -85,9 +85,22 @@ func newRoot() *cobra.Command {
 	}
 	root.PersistentFlags().StringP("config", "c", defaultConfig, "the configuration `FILE`")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newRunCommand(), newCheckCommand(), newDemoCommand(), newDemoBackendCommand(),
-		newStatusCommand(), newHistoryCommand(), newBackendCommand(), newCertsCommand(), newMailCommand(),
-		newSetupCommand(), newWeChatCommand(), newImportCommand(), newVersionCommand())
+	root.AddCommand(
+		newRunCommand(),
+		newReloadCommand(),
+		newCheckCommand(),
+		newDemoCommand(),
+		newDemoBackendCommand(),
+		newStatusCommand(),
+		newHistoryCommand(),
+		newBackendCommand(),
+		newCertsCommand(),
+		newMailCommand(),
+		newSetupCommand(),
+		newWeChatCommand(),
+		newImportCommand(),
+		newVersionCommand(),
+	)
 	return root
 }
 

@@ -38,7 +38,7 @@ func serveConfig(ctx context.Context, path string, c *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("the folder of %s: %w", path, err)
 	}
-	g, err := newGeneration(path, c)
+	g, err := newGateway(path, c)
 	if err != nil {
 		return err
 	}

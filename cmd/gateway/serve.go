@@ -18,15 +18,16 @@ import (
 // open does all that can be refused before anything is served: log files,
 // certificates, then every address. What was opened is closed again if a later
 // step fails.
-func (g *generation) open(ctx context.Context) (err error) {
+func (g *gateway) open(ctx context.Context) (err error) {
+	c := g.config()
 	if err := g.errorLog.Open(); err != nil {
 		return fmt.Errorf("log.error: %w", err)
 	}
 	// It holds keys and the queue of notices, so it is nobody else's.
-	if err := os.MkdirAll(g.config.State, 0o700); err != nil {
+	if err := os.MkdirAll(c.State, 0o700); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	if g.lock, err = lockState(g.config.State, g.log); err != nil {
+	if g.lock, err = lockState(c.State, g.log); err != nil {
 		return err
 	}
 	defer closeUnlessServed(&err, g.lock)
@@ -34,10 +35,10 @@ func (g *generation) open(ctx context.Context) (err error) {
 		return fmt.Errorf("log.access: %w", err)
 	}
 	defer closeUnlessServed(&err, g.access)
-	if err := g.store.Apply(ctx, g.config.Certs()); err != nil {
+	if err := g.store.Apply(ctx, c.Certs()); err != nil {
 		return err
 	}
-	if err := g.server.Bind(ctx, endpoints(g.config)); err != nil {
+	if err := g.server.Bind(ctx, endpoints(c)); err != nil {
 		return explainBind(ctx, err, g.anotherAddress)
 	}
 	return nil
@@ -70,11 +71,11 @@ func explainBind(ctx context.Context, err error, instead string) error {
 // can give commands any more, the servers drain, and only then the backends that
 // answer the last requests are stopped, then the certificates and the log; the
 // notices that all this makes are queued and, within seconds, delivered last.
-func (g *generation) serve(ctx context.Context) (err error) {
+func (g *gateway) serve(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, g.lock.Close(), g.errorLog.Close()) }()
 	g.log.Info("serving", "addresses", strings.Join(g.addresses(), " "), "version", version)
 	g.ready()
-	g.manager.Ready("serving " + strings.Join(g.addresses(), " "))
+	g.tellReady()
 	g.notices.changes.Note(health.GatewayStarted, version)
 	if err := health.AdoptOrphans(); err != nil {
 		g.log.Warn("a backend that goes into the background may be lost sight of", "error", err)
@@ -88,30 +89,20 @@ func (g *generation) serve(ctx context.Context) (err error) {
 		{"backends", g.backends.run},
 		{"servers", g.serveRequests},
 		{"comparison of certificates", g.compareCertificates},
-		{"control socket", g.serveControl},
+		{"control socket", g.control.run},
 		{"test mail", g.testOnStart},
 		{"watchdog", g.showLife},
 	}...))
 }
 
-// serveControl answers other commands. Without its socket the front door still
-// does its work, so that is an error to tell and no reason to end.
-func (g *generation) serveControl(ctx context.Context) error {
-	if err := g.control.Bind(); err != nil {
-		g.log.Error("`gateway status` and its like cannot reach this gateway: write a path that it may use into [admin] socket", "error", err)
-		<-ctx.Done()
-		return nil
-	}
-	return g.control.Serve(ctx)
-}
-
-func (g *generation) serveRequests(ctx context.Context) error {
-	defer g.handler.Close()
+func (g *gateway) serveRequests(ctx context.Context) error {
+	defer func() { g.current.Load().handler.Close() }()
 	told := make(chan struct{})
 	untold := context.AfterFunc(ctx, func() {
 		defer close(told)
 		g.manager.Stopping(g.stopsWithin())
-		g.log.Info("stopping: requests in flight may finish", "within", g.config.Timeouts.Drain, "websockets_within", g.config.Timeouts.Upgraded)
+		timeouts := g.config().Timeouts
+		g.log.Info("stopping: requests in flight may finish", "within", timeouts.Drain, "websockets_within", timeouts.Upgraded)
 	})
 	err := g.server.Serve(ctx)
 	if !untold() {
@@ -121,20 +112,23 @@ func (g *generation) serveRequests(ctx context.Context) error {
 	return err
 }
 
+// tellReady tells the service manager that gateway serves, and where.
+func (g *gateway) tellReady() { g.manager.Ready("serving " + strings.Join(g.addresses(), " ")) }
+
 // stopRest is for what is written down and delivered last.
 const stopRest = 30 * time.Second
 
 // stopsWithin is how long stopping may take: the requests, then the backends.
-func (g *generation) stopsWithin() time.Duration {
-	longest := time.Duration(0)
-	for _, backend := range g.config.Backends {
+func (g *gateway) stopsWithin() time.Duration {
+	c, longest := g.config(), time.Duration(0)
+	for _, backend := range c.Backends {
 		longest = max(longest, backend.EndsWithin())
 	}
-	return max(g.config.Timeouts.Drain, g.config.Timeouts.Upgraded) + longest + stopRest
+	return max(c.Timeouts.Drain, c.Timeouts.Upgraded) + longest + stopRest
 }
 
 // addresses are what is served, as "https://127.0.0.1:7879".
-func (g *generation) addresses() []string {
+func (g *gateway) addresses() []string {
 	var all []string
 	for written, bound := range g.server.Addrs() {
 		scheme := "https://"

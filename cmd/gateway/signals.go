@@ -8,8 +8,9 @@ import (
 )
 
 // runUntilSignal serves until SIGTERM or SIGINT and lets requests in flight
-// finish; a second one of these ends at once. SIGUSR1 opens the log files anew.
-func runUntilSignal(ctx context.Context, g *generation) error {
+// finish; a second one of these ends at once. SIGHUP takes the changed file over,
+// SIGUSR1 opens the log files anew.
+func runUntilSignal(ctx context.Context, g *gateway) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -21,6 +22,7 @@ func runUntilSignal(ctx context.Context, g *generation) error {
 	for {
 		select {
 		case err := <-done:
+			g.asides.Wait()
 			return err
 		case received := <-signals:
 			g.obey(received, serving, stop)
@@ -29,14 +31,12 @@ func runUntilSignal(ctx context.Context, g *generation) error {
 }
 
 // obey does what one signal asks for.
-func (g *generation) obey(received os.Signal, serving context.Context, stop context.CancelFunc) {
+func (g *gateway) obey(received os.Signal, serving context.Context, stop context.CancelFunc) {
 	switch received {
 	case syscall.SIGUSR1:
 		g.reopenLogs()
 	case syscall.SIGHUP:
-		// Ending, which is what the system does by default, would take the front
-		// door away from whoever expects a reload.
-		g.log.Warn("SIGHUP is ignored: restart gateway to take over a changed file; certificates are taken over by themselves")
+		g.asides.Go(func() { g.reload(serving) })
 	default:
 		if serving.Err() != nil {
 			g.log.Warn("stopping at once, requests in flight are cut", "signal", received.String())
@@ -46,7 +46,7 @@ func (g *generation) obey(received os.Signal, serving context.Context, stop cont
 	}
 }
 
-func (g *generation) reopenLogs() {
+func (g *gateway) reopenLogs() {
 	g.access.Reopen()
 	if err := g.errorLog.Reopen(); err != nil {
 		g.log.Error("error log can't be opened anew", "error", err)

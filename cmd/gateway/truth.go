@@ -28,7 +28,7 @@ type sighting struct {
 }
 
 // compareCertificates looks at what is really served, every hour until ctx ends.
-func (g *generation) compareCertificates(ctx context.Context) error {
+func (g *gateway) compareCertificates(ctx context.Context) error {
 	timer := time.NewTimer(truthFirst)
 	defer timer.Stop()
 	for {
@@ -43,7 +43,7 @@ func (g *generation) compareCertificates(ctx context.Context) error {
 }
 
 // compareOnce tells of differences once, and when they are gone.
-func (g *generation) compareOnce(ctx context.Context, now time.Time) {
+func (g *gateway) compareOnce(ctx context.Context, now time.Time) {
 	next := &sighting{since: now, differences: g.store.Compare(ctx, g.server.Addrs())}
 	if ctx.Err() != nil {
 		return

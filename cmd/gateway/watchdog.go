@@ -11,7 +11,7 @@ const watchdogShare = 3
 
 // showLife tells the service manager that gateway works for as long as it does:
 // a sign of life needs every part to answer, not only a process to be there.
-func (g *generation) showLife(ctx context.Context) error {
+func (g *gateway) showLife(ctx context.Context) error {
 	interval := g.manager.WatchdogInterval() / watchdogShare
 	if interval <= 0 {
 		<-ctx.Done()
@@ -34,7 +34,7 @@ func (g *generation) showLife(ctx context.Context) error {
 // askParts has every part answer for itself, beside the caller: one that hangs
 // must not keep gateway from being stopped. The next question waits for the
 // answer to this one.
-func (g *generation) askParts(answered chan struct{}) {
+func (g *gateway) askParts(answered chan struct{}) {
 	select {
 	case <-answered:
 	default:

@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -56,13 +57,6 @@ type Outbox struct {
 
 // NewOutbox returns an outbox for a folder. It touches nothing; see Run.
 func NewOutbox(opts Options, channels ...Channel) *Outbox {
-	defaults := DefaultConfig()
-	if opts.MaxQueue == 0 {
-		opts.MaxQueue = defaults.MaxQueue
-	}
-	if opts.RetryFor == 0 {
-		opts.RetryFor = defaults.RetryFor
-	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
@@ -71,8 +65,19 @@ func NewOutbox(opts Options, channels ...Channel) *Outbox {
 		changed: make(chan struct{}, 1),
 		letters: map[string]*letter{}, lanes: map[string]*lane{},
 	}
+	o.Configure(Config{MaxQueue: opts.MaxQueue, RetryFor: opts.RetryFor, Lang: opts.Lang})
 	o.SetChannels(channels...)
 	return o
+}
+
+// Configure sets what [mail] says of the queue, as a reload does.
+func (o *Outbox) Configure(c Config) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	defaults := DefaultConfig()
+	o.opts.MaxQueue = cmp.Or(c.MaxQueue, defaults.MaxQueue)
+	o.opts.RetryFor = cmp.Or(c.RetryFor, defaults.RetryFor)
+	o.opts.Lang = c.Lang
 }
 
 // SetChannels replaces the channels, as a reload does. What waits for a channel of
