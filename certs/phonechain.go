@@ -55,8 +55,28 @@ func (p Phone) shownChain(name string, sent []*x509.Certificate) phoneChain {
 func (p Phone) chainOf(one *pair, served []certificate, name, place string) phoneChain {
 	c := phoneChain{pair: one, served: served, name: canonicalName(name), place: place, own: p.Roots != nil, now: p.Now}
 	c.shorten(p)
-	c.anchors = anchors(c.chain, p.roots(), p.Now)
+	c.anchors = p.anchors(c.chain)
+	if c.end == endSystem && len(c.anchors) == 0 {
+		c.setChain(c.chain, endOpen)
+	}
 	return c
+}
+
+// anchors are the roots that a chain leads to. An intermediate that an admin made
+// this machine trust is none, since phones do not have it.
+func (p Phone) anchors(chain []certificate) []*x509.Certificate {
+	found := anchors(chain, p.roots(), p.Now)
+	if p.Roots == nil {
+		found = slices.DeleteFunc(found, func(one *x509.Certificate) bool { return !selfSigned(certificate{Certificate: one}) })
+	}
+	return found
+}
+
+// setChain leaves the pair of others as it is.
+func (c *phoneChain) setChain(chain []certificate, end chainEnd) {
+	changed := *c.pair
+	changed.chain, changed.end = chain, end
+	c.pair = &changed
 }
 
 // shorten leaves expired certificates at the end of the chain out where a trusted
@@ -66,10 +86,8 @@ func (c *phoneChain) shorten(p Phone) {
 	chain := c.chain
 	for len(chain) > 1 && p.Now.After(chain[len(chain)-1].NotAfter) {
 		chain = chain[:len(chain)-1]
-		if knownToSystem(chain, p.roots(), p.Now) {
-			shortened := *c.pair
-			shortened.chain, shortened.end = chain, endSystem
-			c.pair = &shortened
+		if len(p.anchors(chain)) > 0 {
+			c.setChain(chain, endSystem)
 			return
 		}
 	}

@@ -97,7 +97,7 @@ func newWeChatCheck(target, path, socket string, addresses []string) (c wechat.C
 // addWeChatFiles reads the files that the flags name.
 func addWeChatFiles(c *wechat.Check, roots, proof string) (err error) {
 	if roots != "" {
-		if c.Roots, err = wechat.KnownRoots(roots); err != nil {
+		if c.Roots, err = wechat.ReadRoots(roots); err != nil {
 			return fmt.Errorf("--ca-file: %w", err)
 		}
 	}

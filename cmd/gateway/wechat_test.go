@@ -269,19 +269,22 @@ func TestWeChatCheck_RefusesWrongCommandLines(t *testing.T) {
 // What is installed is judged by the same code that looks at what is served.
 func TestCheck_TellsWhetherPhonesWouldAcceptEachCertificate(t *testing.T) {
 	world := newPhoneWorld(t)
-	t.Setenv("SSL_CERT_FILE", world.root)
 	gateway := builtGateway(t)
+	intermediate := writeFile(t, t.TempDir(), "trusted.pem", pemOf("CERTIFICATE", world.ca.cert.Raw)+pemOf("CERTIFICATE", world.lower.cert.Raw))
 	for _, row := range []struct {
 		files string
+		roots string // that this machine trusts
 		want  string
 	}{
-		{"good", "a phone would accept the certificate: complete as sent: 3 certificates up to the root Test Root, ECDSA P-256, ECDSA-SHA256, until "},
-		{"unknown root", "a phone would refuse the certificate: trust\n"},
-		{"other name", "a phone would refuse the certificate: name\n"},
+		{"good", world.root, "a phone would accept the certificate: complete as sent: 3 certificates up to the root Test Root, ECDSA P-256, ECDSA-SHA256, until "},
+		{"unknown root", world.root, "a phone would refuse the certificate: trust\n"},
+		{"other name", world.root, "a phone would refuse the certificate: name\n"},
+		{"leaf only", world.root, "a phone would refuse the certificate: chain\n"},
+		{"leaf only", intermediate, "a phone would refuse the certificate: chain\n"}, // phones do not trust what this machine was given
 	} {
 		configuration := oneSite(t, filepath.Dir(world.files(t, row.files).certificate), freePort(t), "http://127.0.0.1:1", "")
 		path := writeFile(t, t.TempDir(), "config.toml", configuration)
-		out, _ := readmeShell(t, gateway+" check -c "+path)
+		out, _ := readmeShell(t, gateway+" check -c "+path, "SSL_CERT_FILE="+row.roots)
 		if !strings.Contains(out, path+": site api.example.com: "+row.want) {
 			t.Errorf("%s: %s", row.files, out)
 		}

@@ -134,8 +134,8 @@ func (c Check) server(ctx context.Context, address netip.Addr) []certs.Finding {
 	return slices.Concat([]certs.Finding{reached}, shown, c.requests(ctx, dial, spoken))
 }
 
-// KnownRoots reads the roots of a private CA.
-func KnownRoots(path string) (*x509.CertPool, error) {
+// ReadRoots reads the roots of a private CA.
+func ReadRoots(path string) (*x509.CertPool, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err

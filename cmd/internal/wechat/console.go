@@ -24,7 +24,7 @@ func (t Target) Console() Console {
 			"WeChat's own calls (messages, payments, OAuth) come to 80 and 443 only")
 	}
 	c.Notes = append(c.Notes,
-		"no path behind it, and each subdomain by itself: a parent domain does not cover them",
+		"no path behind it, and each subdomain by itself: a parent domain does not cover them; the console takes 50 changes a month",
 		"the domain needs an ICP filing; for a business domain (web-view) 24 hours must have passed since",
 		"try it on a phone, or with the check of domains, TLS versions and certificates switched on in the developer tools: off, they hide all this")
 	return c
