@@ -54,6 +54,6 @@ func (a *access) admits(client string) bool {
 	return len(a.allowed) == 0 || a.allowed.contain(addr)
 }
 
-func denied() failure {
-	return failure{status: http.StatusForbidden, level: slog.LevelInfo, reason: "client's address is not allowed here", page: pageForbidden}
+func denied() *failure {
+	return &failure{status: http.StatusForbidden, level: slog.LevelInfo, reason: "client's address is not allowed here", page: pageForbidden}
 }

@@ -406,7 +406,7 @@ func TestAccessLog_PrintsJSONThatEveryReaderTakes(t *testing.T) {
 			t.Errorf("%s: %#v, want %#v", key, got[key], want)
 		}
 	}
-	if _, err := time.Parse(time.RFC3339Nano, fmt.Sprint(got["time"])); err != nil || len(got) != 21 {
+	if _, err := time.Parse(time.RFC3339Nano, fmt.Sprint(got["time"])); err != nil || len(got) != 22 {
 		t.Errorf("%d keys in %s: %v", len(got), line, err)
 	}
 }

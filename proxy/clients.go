@@ -206,15 +206,19 @@ func (t *clients) wait(ctx context.Context, enough func(open, upgraded int) bool
 	return nil
 }
 
-// limitedBy tells under which prefix the connections of an address are counted:
-// an IPv4 address alone, and an IPv6 address with its /64, which is the least
-// that a provider gives to one customer (RFC 6177).
+// limitedBy tells under which prefix the connections of an address are counted.
 func limitedBy(address net.Addr) netip.Prefix {
 	tcp, ok := address.(*net.TCPAddr)
 	if !ok {
 		return netip.Prefix{}
 	}
-	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
+	return neighbourhood(tcp.AddrPort().Addr())
+}
+
+// neighbourhood is what belongs to one customer of a provider: an IPv4 address
+// alone, and of IPv6 the /64, which is the least that is given out (RFC 6177).
+func neighbourhood(ip netip.Addr) netip.Prefix {
+	ip = ip.Unmap().WithZone("")
 	bits := ip.BitLen()
 	if ip.Is6() {
 		bits = 64

@@ -95,6 +95,9 @@ type Rules struct {
 	Allow []string `toml:"allow"` // addresses or CIDR prefixes, or "all"; with any, nobody else is served
 	Deny  []string `toml:"deny"`  // the same, of those that are not served
 
+	AuthFile  *string `toml:"auth_file"`  // users and passwords as htpasswd writes them; "": no login
+	AuthRealm string  `toml:"auth_realm"` // what the browser's window says; default the site's name
+
 	Headers
 	ErrorPages []ErrorPage `toml:"error_page"`
 }

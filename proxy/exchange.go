@@ -41,6 +41,7 @@ type exchange struct {
 	id        string // X-Request-Id, made or kept
 	line      string // the request line as it was sent, when it differs from what net/http tells
 	client    string // address of the client, trusted_proxies taken into account
+	user      string // who has logged in; "" for nobody
 	site      string // canonical name of the site that answered; "" before it is known
 	backend   string // name of the backend that answered
 	held      time.Duration

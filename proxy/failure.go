@@ -30,6 +30,7 @@ type failure struct {
 	close      bool          // the client's connection can't be used any further
 	retryAfter time.Duration // 0: don't say
 	allow      string        // the methods that are offered, with 405
+	challenge  string        // how to log in, with 401
 	backendBad bool          // the backend should be looked at now
 	cause      error         // for the error log, may be nil
 }

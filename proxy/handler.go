@@ -185,9 +185,11 @@ func (h *Handler) serveRoute(c *call) {
 	}
 	c.route, c.body.limit = route, route.body
 	c.changeResponse(route.response)
+	if refused := h.keepOut(c); refused != nil {
+		h.fail(c, *refused)
+		return
+	}
 	switch {
-	case route.access != nil && !route.access.admits(c.origin.client):
-		h.fail(c, denied())
 	case route.body > 0 && c.r.ContentLength > route.body:
 		h.fail(c, tooLarge())
 	case route.answer != nil:
@@ -196,6 +198,17 @@ func (h *Handler) serveRoute(c *call) {
 	default:
 		h.passOn(c)
 	}
+}
+
+// keepOut tells what a client is answered whom the route does not serve.
+func (h *Handler) keepOut(c *call) *failure {
+	if a := c.route.access; a != nil && !a.admits(c.origin.client) {
+		return denied()
+	}
+	if l := c.route.login; l != nil {
+		return l.refuse(c, h.deps.Log)
+	}
+	return nil
 }
 
 // passOn has the backend answer.

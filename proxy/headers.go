@@ -27,7 +27,7 @@ const (
 
 // headerPlaceholders are those of a header's value.
 func headerPlaceholders() []string {
-	return []string{"scheme", "host", "port", "path", "query", "remote", "request_id"}
+	return []string{"scheme", "host", "port", "path", "query", "remote", "user", "request_id"}
 }
 
 // headerKey is one key of Headers as it stands in the file.

@@ -48,7 +48,7 @@ func plainField(letter byte) appendField {
 	switch letter {
 	case '%':
 		return func(line []byte, _ *transaction) []byte { return append(line, '%') }
-	case 'l', 'u': // nobody asks identd, and gateway itself authenticates nobody
+	case 'l': // nobody asks identd
 		return func(line []byte, _ *transaction) []byte { return append(line, '-') }
 	case 'r':
 		return appendRequestLine
@@ -93,6 +93,8 @@ func plainTextField(letter byte) appendField {
 		text = func(t *transaction) string { return strconv.FormatInt(t.nth, 10) }
 	case 'm':
 		text = func(t *transaction) string { return t.request.Method }
+	case 'u':
+		text = func(t *transaction) string { return t.exchange.user }
 	case 'q':
 		return func(line []byte, t *transaction) []byte { return appendEscaped(line, t.query()) } // empty, not "-", without one
 	case 'v':

@@ -15,6 +15,7 @@ func appendJSONLine(line []byte, t *transaction) []byte {
 	o.key("time")
 	o.buf = append(t.start.AppendFormat(append(o.buf, '"'), "2006-01-02T15:04:05.000Z07:00"), '"')
 	o.text("client", t.clientAddress())
+	o.text("user", t.exchange.user)
 	o.text("method", t.request.Method)
 	o.text("host", t.request.Host)
 	o.text("path", t.path())

@@ -66,6 +66,9 @@ func (p *pages) write(w http.ResponseWriter, r *http.Request, f failure, id stri
 	if f.status == http.StatusMethodNotAllowed { // RFC 9110, section 15.5.6
 		h.Set("Allow", f.allow)
 	}
+	if f.challenge != "" { // RFC 9110, section 11.6.1
+		h.Set("Www-Authenticate", f.challenge)
+	}
 	w.WriteHeader(f.status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // fails only for a client that is gone

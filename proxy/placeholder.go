@@ -97,6 +97,8 @@ func (c *call) placeholder(name string) string {
 		return c.publicPort()
 	case "remote":
 		return c.origin.client
+	case "user":
+		return c.exchange.user
 	case "request_id":
 		return c.exchange.id
 	}

@@ -75,7 +75,7 @@ func FuzzRedirect_StaysWithTheHostOfTheFile(f *testing.F) {
 		}
 		destinations = append(destinations, d)
 	}
-	compiled, err := newRoute(route, Site{}, nil, nil)
+	compiled, err := newRoute(route, Site{}, nil, parts{})
 	if err != nil {
 		f.Fatal(err)
 	}

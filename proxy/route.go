@@ -23,6 +23,7 @@ type route struct {
 	answer   answerer
 
 	access   *access  // nil: everybody is served
+	login    *login   // nil: nobody is asked
 	request  []change // of the headers of requests to the backend
 	response []change // of those of responses to the client
 	pages    ownPages
@@ -74,16 +75,28 @@ func (r Route) under(s Site) Route {
 	if len(r.Allow) == 0 && len(r.Deny) == 0 {
 		r.Allow, r.Deny = s.Allow, s.Deny
 	}
+	if r.AuthFile == nil {
+		r.AuthFile, r.AuthRealm = s.AuthFile, s.AuthRealm
+	}
 	return r
 }
 
+// parts are what the routes of all sites have in common.
+type parts struct {
+	upstreams map[string]*upstream
+	users     *userFiles
+}
+
 // newRoute compiles a route of a site whose pages were read already.
-func newRoute(r Route, s Site, pages ownPages, upstreams map[string]*upstream) (*route, error) {
+func newRoute(r Route, s Site, pages ownPages, with parts) (*route, error) {
 	r = r.under(s)
-	one := &route{path: r.Path, exact: r.Exact, strip: r.Strip, body: int64(*r.Body), upstream: upstreams[r.Backend]}
+	one := &route{path: r.Path, exact: r.Exact, strip: r.Strip, body: int64(*r.Body), upstream: with.upstreams[r.Backend]}
 	err := one.compile(r, s)
 	if err != nil {
 		return nil, err
+	}
+	if one.login, err = r.login(s.Name, with.users); err != nil {
+		return nil, fmt.Errorf("auth_file: %w", err)
 	}
 	one.pages, err = pages.with(r.ErrorPages)
 	return one, err

@@ -36,13 +36,14 @@ func newSiteGroup() *siteGroup {
 }
 
 func newSiteTable(cfg Config, upstreams map[string]*upstream) (*siteTable, error) {
+	with := parts{upstreams, &userFiles{map[string]*gatekeeper{}}}
 	table := &siteTable{endpoints: map[string]*siteGroup{}, every: newSiteGroup()}
 	for _, s := range cfg.Sites {
 		endpoints, err := parseEndpoints(s.Listen)
 		if err != nil {
 			return nil, err
 		}
-		one, err := newSite(s, cfg.Limits.Body, endpoints, upstreams)
+		one, err := newSite(s, cfg.Limits.Body, endpoints, with)
 		if err != nil {
 			return nil, err
 		}
@@ -72,7 +73,7 @@ func parseEndpoints(listen []string) ([]Endpoint, error) {
 	return endpoints, nil
 }
 
-func newSite(s Site, body Size, endpoints []Endpoint, upstreams map[string]*upstream) (*site, error) {
+func newSite(s Site, body Size, endpoints []Endpoint, with parts) (*site, error) {
 	if s.Body == nil {
 		s.Body = &body
 	}
@@ -87,7 +88,7 @@ func newSite(s Site, body Size, endpoints []Endpoint, upstreams map[string]*upst
 		return nil, err
 	}
 	for _, r := range s.allRoutes() {
-		compiled, err := newRoute(r, s, one.pages, upstreams)
+		compiled, err := newRoute(r, s, one.pages, with)
 		if err != nil {
 			return nil, fmt.Errorf("site %q: %w", s.Name, err)
 		}

@@ -126,6 +126,7 @@ func (r Route) validateAnswer(report Report) {
 	}
 	validateAudience(report, "allow", r.Allow)
 	validateAudience(report, "deny", r.Deny)
+	r.validateLogin(report)
 	r.Headers.validate(report)
 	validatePages(report, r.ErrorPages)
 }

@@ -1,6 +1,9 @@
 package proxy
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 func (h Headers) validate(report Report) {
 	for _, key := range append(h.requestKeys(), h.responseKeys()...) {
@@ -43,5 +46,19 @@ func (p ErrorPage) Validate(report Report) {
 		report("text", "stands beside file", "write one of the two")
 	case err != nil:
 		report("file", err.Error(), fmt.Sprintf("write a file that gateway can read, with at most %s", largestPage))
+	}
+}
+
+func (r Rules) validateLogin(report Report) {
+	if strings.ContainsFunc(r.AuthRealm, func(c rune) bool { return c < ' ' || c > '~' }) {
+		report("auth_realm", fmt.Sprintf("%q holds a character that not every browser shows", r.AuthRealm), "write it in letters, digits and spaces")
+	}
+	switch {
+	case r.AuthFile == nil && r.AuthRealm != "":
+		report("auth_realm", "stands without auth_file", "write the file with the users, or leave it out")
+	case r.AuthFile != nil && *r.AuthFile != "":
+		if _, err := readPasswords(*r.AuthFile); err != nil {
+			report("auth_file", err.Error(), "write a file as htpasswd -B makes it, which gateway can read")
+		}
 	}
 }

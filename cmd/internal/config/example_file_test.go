@@ -86,7 +86,7 @@ func TestExample_ShowsTheDefaultsAsTheyAre(t *testing.T) {
 			continue
 		}
 		got, want := exampleValue(reflect.ValueOf(shown).Elem(), path), exampleValue(reflect.ValueOf(defaults).Elem(), path)
-		free := want.IsZero() && (want.Kind() == reflect.String || want.Kind() == reflect.Slice || strings.HasSuffix(path, ".respond"))
+		free := want.IsZero() && (want.Kind() == reflect.String || want.Kind() == reflect.Slice || want.Kind() == reflect.Pointer || strings.HasSuffix(path, ".respond"))
 		if !free && !reflect.DeepEqual(got.Interface(), want.Interface()) {
 			t.Errorf("%s shows %v, the default is %v", path, got, want)
 		}

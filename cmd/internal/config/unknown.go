@@ -137,6 +137,7 @@ func elsewhere() map[string][]string {
 		"fallbackresource": {"fallback"}, "tryfile": {"fallback"}, "redir": {"redirect"}, "redirecttemp": {"redirect"}, "return": {"respond"}, "code": {"redirect_status"},
 		"header": {"response_set"}, "addheader": {"response_add"}, "requestheader": {"request_set"}, "proxysetheader": {"request_set"}, "hideheader": {"response_remove"},
 		"errordocument": {"error_page"}, "errorfile": {"error_page"}, "message": {"text"}, "intercepterror": {"override"}, "proxyerroroverride": {"override"},
+		"authuserfile": {"auth_file"}, "htpasswd": {"auth_file"}, "authbasicuserfile": {"auth_file"}, "basicauth": {"auth_file"}, "authname": {"auth_realm"}, "authbasic": {"auth_realm"},
 		"require": {"allow"}, "allowfrom": {"allow"}, "denyfrom": {"deny"},
 		"cmd": {"command"}, "exec": {"command"}, "execstart": {"command"}, "cwd": {"dir"}, "workingdirectory": {"dir"},
 		"healthcheck": {"probe"}, "check": {"probe"}, "interval": {"every"}, "environment": {"env"},
