@@ -34,7 +34,8 @@ itself unless you confirm it in time.`,
 		Args: unknownVerb,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	command.AddCommand(newSetupPlanCommand(), newSetupApplyCommand(), newSetupUndoCommand(), newSetupConfirmCommand(), newSetupStatusCommand())
+	command.AddCommand(newSetupPlanCommand(), newSetupApplyCommand(), newSetupUndoCommand(), newSetupConfirmCommand(), newSetupStatusCommand(),
+		newSetupUserCommand(), newSetupFirewallCommand())
 	return command
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 
 	"gateway/cmd/internal/config"
 	"gateway/cmd/internal/host"
-	"gateway/cmd/internal/host/account"
 )
 
 func newSetupPlanCommand() *cobra.Command {
@@ -252,10 +250,7 @@ func (a applying) within(p host.Proposal) time.Duration {
 }
 
 // overSSH tells whether whoever asks sits in a login by ssh.
-func overSSH(m host.Machine) bool {
-	d, err := account.Read(m)
-	return err == nil && account.FindPresent(m, d, os.Getpid()).Client.IsValid()
-}
+func overSSH(m host.Machine) bool { return presentLogin(m).Client.IsValid() }
 
 // errNotAsked is returned where there is nobody to ask.
 var errNotAsked = usageError{errors.New("nothing was changed, since there is no terminal to ask on: say --yes")}

@@ -37,7 +37,7 @@ func setupOrder() []setupStep {
 	return []setupStep{
 		{"user", userStep, func(*config.Setup) {}},
 		{"sshd", sshdStep, func(s *config.Setup) { s.SSHD = orDefault(s.SSHD, sshd.Default()) }},
-		{"firewall", noStep, func(s *config.Setup) { s.Firewall = orDefault(s.Firewall, firewall.Default()) }},
+		{"firewall", firewallStep, func(s *config.Setup) { s.Firewall = orDefault(s.Firewall, firewall.Default()) }},
 		{"conda", condaStep, func(s *config.Setup) { s.Conda = orDefault(s.Conda, conda.Default()) }},
 		{"jupyter", noStep, func(s *config.Setup) { s.Jupyter = orDefault(s.Jupyter, jupyter.Default()) }},
 		{"service", noStep, func(s *config.Setup) { s.Service = orDefault(s.Service, service.Default()) }},
@@ -106,6 +106,13 @@ func sshdStep(p setupParts) host.Step {
 		}
 	}
 	return sshd.New(*p.Setup.SSHD, admins)
+}
+
+func firewallStep(p setupParts) host.Step {
+	if p.Setup.Firewall == nil {
+		return nil
+	}
+	return firewall.New(*p.Setup.Firewall, aroundFirewall(p.Config))
 }
 
 func condaStep(p setupParts) host.Step {

@@ -25,7 +25,7 @@ type fwHost struct {
 func newFWHost(t *testing.T) *fwHost {
 	t.Helper()
 	h := &fwHost{answers: map[string]string{
-		"ufw status": "Status: inactive\n", "systemctl is-enabled ufw.service": "enabled\n", "sshd -T": "port 22\n",
+		"ufw status": "Status: inactive\n", "systemctl is-enabled ufw.service": "enabled\n", "/usr/sbin/sshd -T": "port 22\n",
 		"systemctl show --property=ActiveState,Listen ssh.socket sshd.socket": "Listen=[::]:22 (Stream)\nActiveState=inactive\n",
 	}}
 	h.Machine = host.Machine{Root: t.TempDir(), OS: "linux", Run: func(_ context.Context, c host.Command) (host.Result, error) {
@@ -193,7 +193,7 @@ func TestPlan_FindsThePortOfSSHWhereverItIsSaid(t *testing.T) {
 		prepare func(h *fwHost)
 		want    []string
 	}{
-		"in the configuration": {func(h *fwHost) { h.answers["sshd -T"] = "port 2222\nport 22\n" }, []string{"22", "2222"}},
+		"in the configuration": {func(h *fwHost) { h.answers["/usr/sbin/sshd -T"] = "port 2222\nport 22\n" }, []string{"22", "2222"}},
 		"by what it listens on": {func(h *fwHost) {
 			h.around.Listeners = func(context.Context) ([]host.Listener, error) {
 				return []host.Listener{{Address: "[::]:2022", Command: `"sshd: x"`}, {Address: "127.0.0.1:6010", Command: `"sshd: alice@pts/0"`}, {Address: "0.0.0.0:80", Command: "/usr/sbin/nginx"}}, nil
@@ -285,7 +285,7 @@ func TestPlan_MeetsWhatIsThereAlready(t *testing.T) {
 		"deny ssh from elsewhere":        {func(h *fwHost) *Step { return Deny(fwSpecs(t, "22 from 10.0.0.0/8"), h.around) }, func(_ *testing.T, h *fwHost) { h.from(far, "192.0.2.1:22") }, []string{"ufw prepend deny proto tcp from 10.0.0.0/8"}},
 		"deny ssh from here":             {func(h *fwHost) *Step { return Deny(fwSpecs(t, "22 from 10.0.0.0/8"), h.around) }, func(_ *testing.T, h *fwHost) { h.from(near, "10.0.0.1:22") }, []string{"REFUSED ssh needs port 22"}},
 		"deny a site":                    {func(h *fwHost) *Step { return Deny(fwSpecs(t, "WWW Full"), h.around) }, nil, []string{"REFUSED api.example.com needs port 443: take the port out of `listen`"}},
-		"a broken sshd_config":           {nil, func(_ *testing.T, h *fwHost) { fwFail(h, "sshd -T") }, []string{"NOTE sshd does not tell its ports", "open port 22"}},
+		"a broken sshd_config":           {nil, func(_ *testing.T, h *fwHost) { fwFail(h, "/usr/sbin/sshd -T") }, []string{"NOTE sshd does not tell its ports", "open port 22"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newFWHost(t)

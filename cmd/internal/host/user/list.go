@@ -18,7 +18,7 @@ type Listed struct {
 	Home      string           `json:"home"`
 	Shell     string           `json:"shell"`
 	Groups    []string         `json:"groups"`
-	Sudo      string           `json:"sudo"` // "no", "password", "nopasswd"; "unknown" to anybody but root
+	Sudo      string           `json:"sudo"` // "no", "password", "nopasswd", "is root"; "unknown" to anybody but root
 	Password  account.Password `json:"password"`
 	Keys      []account.Key    `json:"keys"` // that open a shell
 	Problems  []string         `json:"problems,omitempty"`
@@ -53,11 +53,13 @@ func (s *sight) list(ctx context.Context, a account.Account) (Listed, error) {
 	if !s.isRoot() {
 		return listed, nil
 	}
-	right, err := account.SudoOf(ctx, s.Machine, a.Name)
-	if err != nil {
+	if a.UID == 0 {
+		listed.Sudo = "is root"
+	} else if right, err := account.SudoOf(ctx, s.Machine, a.Name); err != nil {
 		return listed, err
+	} else {
+		listed.Sudo = right.String()
 	}
-	listed.Sudo = right.String()
 	login, err := s.keyLogin(ctx, a)
 	if err != nil {
 		// The keys are one column of many: why they can't be judged stands beside it.

@@ -76,7 +76,7 @@ func (h *userHost) answer(t *testing.T, c host.Command) (host.Result, error) {
 		return host.Result{}, &host.ExitError{Program: "getent", Code: 2}
 	case strings.HasPrefix(line, "sudo -n -l -U"):
 		return host.Result{Stdout: []byte("User x may run the following commands on lab:\n    " + h.sudo[name] + "\n")}, nil
-	case strings.HasPrefix(line, "sshd -T"):
+	case strings.Contains(line, "sshd -T"):
 		return host.Result{Stdout: []byte(h.settings)}, nil
 	case strings.HasPrefix(line, "timeout 20 find"):
 		return host.Result{Stdout: []byte(h.found)}, nil

@@ -92,31 +92,32 @@ func shellChange(a account.Account, shell string) host.Change {
 
 // shellThere refuses a shell that would let nobody in, which useradd only warns of.
 func shellThere(s *sight, shell string, p *host.Plan) bool {
+	known, _ := Shells(s.Machine) // a host without the file has no such list
 	info, err := s.Stat(shell)
 	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0 {
 		refuse(p, "the shell "+shell+" is not on this host", "nobody could log in with it",
-			"install it (apt-get install "+shell[strings.LastIndexByte(shell, '/')+1:]+"), or choose one of "+strings.Join(shells(s), ", "))
+			"install it (apt-get install "+shell[strings.LastIndexByte(shell, '/')+1:]+"), or choose one of "+strings.Join(known, ", "))
 		return false
 	}
-	if known := shells(s); len(known) > 0 && !slices.Contains(known, shell) {
+	if len(known) > 0 && !slices.Contains(known, shell) {
 		p.Notes = append(p.Notes, shell+" is not in /etc/shells: some programs treat accounts with it as closed")
 	}
 	return true
 }
 
-// shells are the lines of /etc/shells (shells(5)).
-func shells(s *sight) []string {
-	text, err := s.ReadFile("/etc/shells")
+// Shells lists the shells that accounts of a machine may have (shells(5)).
+func Shells(m host.Machine) ([]string, error) {
+	text, err := m.ReadFile("/etc/shells")
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	var known []string
+	known := []string{}
 	for line := range strings.Lines(string(text)) {
 		if line = strings.TrimSpace(line); strings.HasPrefix(line, "/") && !slices.Contains(known, line) {
 			known = append(known, line)
 		}
 	}
-	return known
+	return known, nil
 }
 
 // planGroups joins the groups that the account is not in.
