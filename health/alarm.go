@@ -17,10 +17,15 @@ type Certificate struct {
 	File     string // of the certificate; "" when gateway keeps it by itself
 	SHA256   string // tells it from its successor
 	NotAfter time.Time
-	Renew    time.Time // when gateway renews it by itself; zero: it does not
+	Due      time.Time // when gateway is to renew it by itself; zero: it does not
+	Renew    time.Time // when it tries to, next; zero: it does not
+	Missing  bool      // there never was one that clients accept
 
-	Refused []string  // why a replacement is not in use; empty: there is none
-	Since   time.Time // when that replacement was first seen
+	Failing      []string  // why gateway could not renew it; empty: nothing is known to be in the way
+	FailingSince time.Time // the first try in vain
+
+	Refused []string  // why a replacement is not in use, or not what is shown; empty: there is none
+	Since   time.Time // when that was first seen
 }
 
 // alarm is a condition that admins should hear of, and may hear of again when it
@@ -28,7 +33,7 @@ type Certificate struct {
 type alarm struct {
 	kind    string // for programs: "certificate-expiring", ...
 	key     string // tells it from others of its kind, also across restarts
-	level   int    // from 1; a higher one is told anew
+	level   int    // from 1; a higher one is told anew; 0: nothing to tell, but not over either
 	since   time.Time
 	subject string // after the host's name
 	body    string
@@ -43,6 +48,7 @@ func (a alarm) id() string { return a.kind + "/" + a.key }
 const (
 	kindExpiring = "certificate-expiring"
 	kindRefused  = "certificate-refused"
+	kindRenewal  = "certificate-not-renewed"
 	kindDisk     = "disk-full"
 	kindChannel  = "channel-failing"
 	kindReceiver = "receiver-refused"
@@ -52,17 +58,13 @@ const (
 // last.
 func expirySteps() []int { return []int{21, 14, 7, 3, 1, 0} }
 
-// renewalGrace is how late a renewal by gateway itself may be before the end of the
-// certificate concerns an admin.
-const renewalGrace = time.Hour
-
 // refusedFor is how long a replacement must have been refused: files are often
 // copied one after the other.
 const refusedFor = 15 * time.Second
 
 // expiryLevel is how many steps have been passed; 0: none.
 func expiryLevel(c Certificate, now time.Time) int {
-	if !c.Renew.IsZero() && now.Before(c.Renew.Add(renewalGrace)) {
+	if !c.Due.IsZero() && now.Before(c.Due.Add(patience(c, c.Due))) {
 		return 0
 	}
 	left := c.NotAfter.Sub(now)
@@ -81,7 +83,7 @@ func certificateAlarms(all []Certificate, now time.Time, p phrases) []alarm {
 	var alarms []alarm
 	seen := map[string]bool{}
 	for _, c := range all {
-		if level := expiryLevel(c, now); level > 0 && !seen[c.SHA256] {
+		if level := expiryLevel(c, now); level > 0 && c.Due.IsZero() && !seen[c.SHA256] {
 			seen[c.SHA256] = true
 			alarms = append(alarms, expiryAlarm(c, level, now, p))
 		}
@@ -89,6 +91,7 @@ func certificateAlarms(all []Certificate, now time.Time, p phrases) []alarm {
 			alarms = append(alarms, refusalAlarm(c, p))
 		}
 	}
+	alarms = append(alarms, renewalAlarms(all, now, p)...)
 	slices.SortFunc(alarms, func(a, b alarm) int { return strings.Compare(a.id(), b.id()) })
 	return slices.CompactFunc(alarms, func(a, b alarm) bool { return a.id() == b.id() })
 }
@@ -106,11 +109,7 @@ func expiryAlarm(c Certificate, level int, now time.Time, p phrases) alarm {
 		t.line(p.inFile, c.File)
 	}
 	t.blank()
-	if c.Renew.IsZero() {
-		t.line(p.replaceFiles)
-	} else {
-		t.line(p.renewalFails, c.Renew.Local().Format(noticeTime))
-	}
+	t.line(p.replaceFiles)
 	return alarm{
 		kind: kindExpiring, key: c.SHA256[:min(16, len(c.SHA256))], level: level, since: c.NotAfter,
 		subject: fmt.Sprintf(ends, c.Site, p.span(left)), body: t.String(),
@@ -121,12 +120,11 @@ func expiryAlarm(c Certificate, level int, now time.Time, p phrases) alarm {
 func refusalAlarm(c Certificate, p phrases) alarm {
 	subject, before, after := p.refused, p.wrongWithIt, p.correctFiles
 	var t text
-	if c.Renew.IsZero() {
+	if c.Due.IsZero() {
 		t.line(p.stillServed, c.NotAfter.Local().Format(noticeTime))
 		t.blank()
 	} else { // no files of the admin's
-		subject, before = p.notRenewed, p.inTheWay
-		after = fmt.Sprintf(p.triesOn, c.Renew.Local().Format(noticeTime))
+		subject, before, after = p.wrongOne, p.inTheWay, p.looksAgain
 	}
 	t.line(before)
 	for _, problem := range c.Refused {

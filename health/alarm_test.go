@@ -27,14 +27,14 @@ func TestExpiry_IsToldOnceAtEachStep(t *testing.T) {
 // A certificate of six days is renewed by gateway itself, long before its end.
 func TestExpiry_OfARenewedCertificateIsToldOnlyWhenTheRenewalIsLate(t *testing.T) {
 	now := time.Now()
-	c := Certificate{NotAfter: now.Add(6 * 24 * time.Hour), Renew: now.Add(2 * 24 * time.Hour)}
+	c := Certificate{NotAfter: now.Add(6 * 24 * time.Hour), Due: now.Add(2 * 24 * time.Hour)}
 	if level := expiryLevel(c, now); level != 0 {
 		t.Errorf("level %d while the renewal is not due", level)
 	}
-	if level := expiryLevel(c, c.Renew.Add(30*time.Minute)); level != 0 {
+	if level := expiryLevel(c, c.Due.Add(30*time.Minute)); level != 0 {
 		t.Errorf("level %d while the renewal is under way", level)
 	}
-	if level := expiryLevel(c, c.Renew.Add(2*time.Hour)); level == 0 {
+	if level := expiryLevel(c, c.Due.Add(2*time.Hour)); level == 0 {
 		t.Error("a late renewal is not told")
 	}
 }

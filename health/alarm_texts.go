@@ -8,11 +8,17 @@ type alarmPhrases struct {
 	validUntil                         string // when
 	inFile                             string // path
 	replaceFiles                       string
-	renewalFails                       string // since when
+	notRenewed                         string // site, how long
+	renewed                            string // site
+	noneYet, hasOne                    string // site
+	refusedMeanwhile                   string
+	endedAt                            string // when
+	renewalLate                        string // since when
 	refused, refusedOver               string // site
 	stillServed                        string // until when it is valid
 	wrongWithIt, correctFiles          string
-	notRenewed                         string // site
+	wrongOne                           string // site
+	looksAgain                         string
 	inTheWay                           string
 	triesOn                            string // when
 	diskFull                           string // folder, free
@@ -39,10 +45,16 @@ func alarmsInEnglish() alarmPhrases {
 		validUntil:    "is valid until\n%s.\nAfter that, browsers refuse the site.",
 		inFile:        "It is in %s",
 		replaceFiles:  "What to do next: get a new one from your CA and put its files in place of the old ones. gateway uses them within seconds; no restart is needed.",
-		renewalFails:  "gateway should have renewed it at\n%s,\nand tries on. See its log and `gateway status` for what is in the way.",
+		notRenewed:    "the certificate of %s could NOT be renewed, and ends in %s",
+		renewed:       "the certificate of %s is renewed",
+		noneYet:       "%s has NO certificate yet",
+		hasOne:        "%s has its certificate",
+		endedAt:       "has ended at\n%s.\nIt is still shown, and clients refuse it.",
+		renewalLate:   "gateway should have renewed it at\n%s,\nand tries on. See its log and `gateway status` for what is in the way.",
+		looksAgain:    "gateway looks again every hour. `gateway certs show` tells the same.",
 		refused:       "the new certificate of %s is NOT in use",
 		refusedOver:   "the certificate of %s is in order again",
-		notRenewed:    "something is wrong with the certificate of %s",
+		wrongOne:      "something is wrong with the certificate of %s",
 		inTheWay:      "What is wrong, and what to do:",
 		triesOn:       "gateway tries again by itself at\n%s,\nor at once with `gateway certs renew NAME`. `gateway certs show` tells the same.",
 		stillServed:   "gateway goes on with the old one, which is valid until\n%s.",
@@ -63,6 +75,8 @@ func alarmsInEnglish() alarmPhrases {
 		alarmIsOver:   "This is over.",
 		lasted:        "It lasted %s.",
 
+		refusedMeanwhile: "is not there yet. Until it is, a placeholder is shown, which clients refuse.",
+
 		receiverRefused: "%s gets NO notices",
 		receiverMissed:  "You got this notice, and others did not:\n%s",
 		receiverHint:    "What to do next: correct `to` in [mail], and try it: gateway mail test",
@@ -78,10 +92,16 @@ func alarmsInChinese() alarmPhrases {
 		validUntil:    "有效期至\n%s。\n到期后浏览器会拒绝访问。",
 		inFile:        "证书文件：%s",
 		replaceFiles:  "下一步：向 CA 申请新证书，用新文件替换旧文件。gateway 几秒内就会启用，无需重启。",
-		renewalFails:  "gateway 本应在\n%s\n续期，现仍在尝试。原因请看它的日志和 `gateway status`。",
+		notRenewed:    "%s 的证书未能续期，将在 %s 后到期",
+		renewed:       "%s 的证书已续期",
+		noneYet:       "%s 还没有证书",
+		hasOne:        "%s 已有证书",
+		endedAt:       "已于\n%s\n到期。仍在使用，但客户端会拒绝。",
+		renewalLate:   "gateway 本应在\n%s\n续期，现仍在尝试。原因请看它的日志和 `gateway status`。",
+		looksAgain:    "gateway 每小时会再检查一次。`gateway certs show` 会给出同样的说明。",
 		refused:       "%s 的新证书未被启用",
 		refusedOver:   "%s 的证书恢复正常",
-		notRenewed:    "%s 的证书有问题",
+		wrongOne:      "%s 的证书有问题",
 		inTheWay:      "问题和处理办法：",
 		triesOn:       "gateway 将在\n%s\n自动重试，也可以用 `gateway certs renew NAME` 立即重试。`gateway certs show` 会给出同样的说明。",
 		stillServed:   "gateway 继续使用旧证书，有效期至\n%s。",
@@ -101,6 +121,8 @@ func alarmsInChinese() alarmPhrases {
 		tryMail:       "测试：gateway mail test",
 		alarmIsOver:   "已经结束。",
 		lasted:        "持续了 %s。",
+
+		refusedMeanwhile: "尚未取得。在此之前使用占位证书，客户端会拒绝。",
 
 		receiverRefused: "%s 收不到通知",
 		receiverMissed:  "以下通知您收到了，但有人没有收到：\n%s",

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ type notifierWorld struct {
 	dir          string
 	ledger       *Ledger
 	certificates []Certificate
+	every        time.Duration // between looks; 0: 10 minutes
 
 	mu    sync.Mutex
 	mails []mail.Notice
@@ -61,7 +63,7 @@ func (w *notifierWorld) kinds() string {
 func (w *notifierWorld) options() NotifierOptions {
 	return NotifierOptions{
 		Path: filepath.Join(w.dir, "notices.json"), Host: "www1", Lang: "en", Channels: []string{"mail", "chat"},
-		Put: w.put, Ledger: w.ledger, Log: testLog(w.t), Every: 10 * time.Minute,
+		Put: w.put, Ledger: w.ledger, Log: testLog(w.t), Every: cmp.Or(w.every, 10*time.Minute),
 		Certificates: func() []Certificate {
 			w.mu.Lock()
 			defer w.mu.Unlock()

@@ -127,8 +127,8 @@ func (n *Notifier) channelChanged(a alarm, now time.Time) {
 
 func (n *Notifier) raise(a alarm, now time.Time) {
 	told, known := n.book.Alarms[a.id()]
-	if known && a.level <= told.Level {
-		return
+	if a.level <= told.Level {
+		return // told already, or nothing to tell
 	}
 	if !known {
 		told = toldAlarm{Since: a.since, Kind: a.kind, Only: a.only}

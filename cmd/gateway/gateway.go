@@ -90,7 +90,7 @@ func (g *gateway) newSupervision(c *config.Config) error {
 		return err
 	}
 	g.notices = newNotices(c, noticeDeps{
-		ledger: ledger, certificates: g.certificateStatus, log: g.log,
+		ledger: ledger, certificates: g.noticedCertificates, log: g.log,
 		look: func(backend string) (health.Status, []byte) { return g.backends.look(backend) },
 	})
 	g.backends, err = newBackends(c, backendDeps{ledger: ledger, state: c.State, tell: g.notices.tell, drain: g.drain, log: g.log})

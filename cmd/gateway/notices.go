@@ -39,7 +39,7 @@ func (t *teller) enabled() bool { return len(t.channels) > 0 }
 // noticeDeps are what notices are about.
 type noticeDeps struct {
 	ledger       *health.Ledger
-	certificates func() []certs.Status
+	certificates func() []health.Certificate
 	look         func(backend string) (health.Status, []byte)
 	log          *slog.Logger
 }
@@ -74,7 +74,7 @@ func (n *notices) apply(c *config.Config) {
 		Path: filepath.Join(c.State, "notices.json"), Host: next.host, Lang: next.lang, Channels: next.channels,
 		Put: n.outbox.Put, Ledger: n.ledger, Changes: n.changes, Look: n.look, Log: n.log,
 		Folders:      next.folders,
-		Certificates: func() []health.Certificate { return noticedCertificates(n.certificates()) },
+		Certificates: n.certificates,
 	})
 	n.current.Store(next)
 	if next.enabled() && (before == nil || !before.enabled()) {
@@ -202,21 +202,29 @@ func foldersOf(c *config.Config) []string {
 }
 
 // noticedCertificates are the certificates in the words of the room health.
-func noticedCertificates(all []certs.Status) []health.Certificate {
-	noticed := make([]health.Certificate, 0, len(all))
-	for _, s := range all {
-		c := health.Certificate{
-			Site: s.Site, Names: s.Names, Origin: s.Origin, SHA256: s.SHA256, NotAfter: s.NotAfter, Renew: s.Renew, Since: s.Since,
-		}
-		if s.Renew.IsZero() && len(s.Files) > 0 {
-			c.File = s.Files[0]
-		}
-		for _, problem := range s.Refused {
-			c.Refused = append(c.Refused, problem.Error())
+func (g *gateway) noticedCertificates() []health.Certificate {
+	var noticed []health.Certificate
+	for _, s := range g.store.Status() {
+		c := noticedCertificate(s)
+		if seen, since := g.truth.of(s.Site); len(seen) > 0 {
+			c.Refused, c.Since = append(c.Refused, problemTexts(seen)...), since
 		}
 		noticed = append(noticed, c)
 	}
 	return noticed
+}
+
+func noticedCertificate(s certs.Status) health.Certificate {
+	c := health.Certificate{Site: s.Site, Names: s.Names, Origin: s.Origin, SHA256: s.SHA256, NotAfter: s.NotAfter, Due: s.Due, Renew: s.Renew, Missing: s.Placeholder}
+	if !s.Due.IsZero() {
+		c.Failing, c.FailingSince = problemTexts(s.Refused), s.Since
+		return c
+	}
+	c.Refused, c.Since = problemTexts(s.Refused), s.Since
+	if len(s.Files) > 0 {
+		c.File = s.Files[0]
+	}
+	return c
 }
 
 // noticesReport is what status tells of the ways to admins.

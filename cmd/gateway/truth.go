@@ -67,17 +67,24 @@ func (g *gateway) compareOnce(ctx context.Context, now time.Time) {
 
 // add puts what was seen from outside among the problems of the certificates.
 func (t *truth) add(all []certs.Status) []certs.Status {
-	seen := t.found.Load()
-	if seen == nil {
-		return all
-	}
 	for i := range all {
-		for _, one := range seen.differences {
-			if one.Site == all[i].Site {
-				all[i].Refused = append(slices.Clone(all[i].Refused), one.Problem)
-				all[i].Since = seen.since
-			}
+		if seen, since := t.of(all[i].Site); len(seen) > 0 {
+			all[i].Refused, all[i].Since = slices.Concat(all[i].Refused, seen), since
 		}
 	}
 	return all
+}
+
+// of is what was seen from outside of one site.
+func (t *truth) of(site string) (seen []certs.Problem, since time.Time) {
+	found := t.found.Load()
+	if found == nil {
+		return nil, time.Time{}
+	}
+	for _, one := range found.differences {
+		if one.Site == site {
+			seen = append(seen, one.Problem)
+		}
+	}
+	return seen, found.since
 }
