@@ -68,6 +68,7 @@ func limited(cmd *exec.Cmd, r Rlimit) (*exec.Cmd, error) {
 	}
 	cmd.Path, cmd.Args = self, []string{self, LaunchVerb, string(spec)}
 	cmd.SysProcAttr.Credential = nil
+	lend(cmd.SysProcAttr)
 	return cmd, nil
 }
 
@@ -94,6 +95,9 @@ func launchBackend(text []byte) error {
 		}
 	}
 	if err := become(spec.User); err != nil {
+		return err
+	}
+	if err := KeepPowers(); err != nil {
 		return err
 	}
 	return explainStart(spec.Path, syscall.Exec(spec.Path, spec.Args, os.Environ()))

@@ -127,7 +127,7 @@ func (c Config) validateHost(report Report) {
 		}
 		return
 	}
-	if who.change && os.Geteuid() != 0 {
+	if who.change && !mayBecomeOthers() {
 		report("user", fmt.Sprintf("gateway does not run as root, so it cannot become %q", c.User), "run gateway as a service of the system, or remove this key")
 	}
 	c.validateFolder(report, who)

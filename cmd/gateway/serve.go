@@ -73,6 +73,9 @@ func explainBind(ctx context.Context, err error, instead string) error {
 // notices that all this makes are queued and, within seconds, delivered last.
 func (g *gateway) serve(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, g.lock.Close(), g.errorLog.Close()) }()
+	if err := health.KeepPowers(); err != nil {
+		return err
+	}
 	g.log.Info("serving", "addresses", strings.Join(g.addresses(), " "), "version", version)
 	g.ready()
 	g.tellReady()
