@@ -16,6 +16,7 @@ import (
 
 	"gateway/cmd/internal/config"
 	"gateway/cmd/internal/host"
+	"gateway/cmd/internal/host/deadman"
 )
 
 func newSetupCommand() *cobra.Command {
@@ -55,6 +56,7 @@ func newSetupEngine(cmd *cobra.Command, state string, out io.Writer) *host.Engin
 	machine := host.This()
 	machine.Progress = progressOn(cmd.ErrOrStderr())
 	engine := host.NewEngine(machine, state)
+	engine.Deadman = deadman.New(state)
 	engine.By = whoAsks()
 	engine.Tell = func(e host.Event) { fmt.Fprintln(out, eventText(e)) }
 	return engine

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -58,25 +59,25 @@ func (h *Host) SetPassword(t testing.TB, name, password string) {
 }
 
 // sshOptions make a login depend on nothing but what the test gives. A host that
-// does not answer must not hang the test.
+// does not answer must not hang the test, and an sshd that reads its configuration
+// again does not listen for a moment.
 var sshOptions = []string{"-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-	"-o", "LogLevel=ERROR", "-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=2"}
+	"-o", "LogLevel=ERROR", "-o", "ConnectTimeout=5", "-o", "ConnectionAttempts=3", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=2"}
 
 // RefusedLogin is how ssh ends when it was not let in.
 const RefusedLogin = 255
 
-// SSH logs in from the client with a key and runs a command.
-func (h *Host) SSH(t testing.TB, user string, key Key, line string) Result {
+// SSH logs in from the client with a key and runs a command. Options of ssh, such
+// as "-p" and "2222", go before those that it is given here.
+func (h *Host) SSH(t testing.TB, user string, key Key, line string, options ...string) Result {
 	t.Helper()
-	return finish(t, h.SSHCommand(user, key, line))
+	return finish(t, h.SSHCommand(user, key, line, options...))
 }
 
-// SSHCommand is ssh with a key, from the client, on port 22. Options of ssh can
-// be put before the others.
+// SSHCommand is the command that SSH runs.
 func (h *Host) SSHCommand(user string, key Key, line string, options ...string) *exec.Cmd {
-	argv := append([]string{"ssh"}, options...)
-	argv = append(argv, sshOptions...)
-	argv = append(argv, "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-i", key.Path, user+"@"+Address, line)
+	argv := slices.Concat([]string{"ssh"}, options, sshOptions,
+		[]string{"-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-i", key.Path, user + "@" + Address, line})
 	return h.inClient(argv...)
 }
 
@@ -84,9 +85,8 @@ func (h *Host) SSHCommand(user string, key Key, line string, options ...string) 
 // method: "password" or "keyboard-interactive".
 func (h *Host) SSHPassword(t testing.TB, user, password, method, line string, options ...string) Result {
 	t.Helper()
-	argv := append([]string{"sshpass", "-e", "ssh"}, options...)
-	argv = append(argv, sshOptions...)
-	argv = append(argv, "-o", "PubkeyAuthentication=no", "-o", "NumberOfPasswordPrompts=1", "-o", "PreferredAuthentications="+method, user+"@"+Address, line)
+	argv := slices.Concat([]string{"sshpass", "-e", "ssh"}, options, sshOptions,
+		[]string{"-o", "PubkeyAuthentication=no", "-o", "NumberOfPasswordPrompts=1", "-o", "PreferredAuthentications=" + method, user + "@" + Address, line})
 	cmd := h.inClient(argv...)
 	cmd.Env = append(os.Environ(), "SSHPASS="+password)
 	return finish(t, cmd)

@@ -94,10 +94,16 @@ func (s *Step) survey(ctx context.Context, m host.Machine) (survey, error) {
 		return survey{}, err
 	}
 	v.trial.whole, v.trial.text = !include, v.place.edits[0].text
-	if _, err := v.trial.sshd(ctx, "-t"); err != nil && len(v.place.refusals) == 0 {
-		return survey{}, fmt.Errorf("sshd does not take the new settings: %w", err)
+	_, err = v.trial.sshd(ctx, "-t")
+	if exit := (*host.ExitError)(nil); errors.As(err, &exit) {
+		v.place.refusals = append(v.place.refusals, host.Refusal{
+			What:    "sshd would not take the new settings: " + exit.Stderr,
+			Why:     "another line of its configuration needs what they forbid",
+			Instead: "change that line, then run this again",
+		})
+		err = nil
 	}
-	return v, nil
+	return v, err
 }
 
 func (v survey) notes() []string {
@@ -162,6 +168,9 @@ func fileAct(m host.Machine, e edit) host.File {
 func (s *Step) Ready(ctx context.Context, m host.Machine) error {
 	v, err := s.survey(ctx, m)
 	if err != nil {
+		return err
+	}
+	if err := describe(v.place.refusals); err != nil {
 		return err
 	}
 	return s.keepsAnAdmin(ctx, m, v.trial.settings)
