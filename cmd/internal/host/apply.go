@@ -259,10 +259,10 @@ func (r *running) journalled(i intent, do func() (time.Time, error)) error {
 	}
 	r.run.acts = append(r.run.acts, loadedAct{intent: i})
 	folder, err := do()
+	r.run.acts[i.Act-1].done = folder // of what failed too: it may have been here already
 	if err != nil {
 		return err
 	}
-	r.run.acts[i.Act-1].done = folder
 	return r.journal.write(record{Kind: recordDone, Time: r.now().Round(0), Act: i.Act, Folder: folder})
 }
 

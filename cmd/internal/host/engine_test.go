@@ -39,7 +39,7 @@ func TestEngine_AppliesAndUndoesToTheLastBit(t *testing.T) {
 }
 
 func TestEngine_SecondApplyChangesNoByteAndNoTime(t *testing.T) {
-	w := newEngineWorld(t, t.TempDir()).furnish()
+	w := newEngineWorld(t, engineMemory(t)).furnish()
 	w.mustApply()
 	before, journals := w.state(), w.journals()
 	if p := w.plan(); !p.Empty() {
@@ -55,7 +55,7 @@ func TestEngine_SecondApplyChangesNoByteAndNoTime(t *testing.T) {
 }
 
 func TestEngine_KeepsSecretsAndOldContentsFromOthers(t *testing.T) {
-	w := newEngineWorld(t, t.TempDir()).furnish()
+	w := newEngineWorld(t, engineMemory(t)).furnish()
 	w.mustApply()
 	for name, content := range w.journals() {
 		if strings.Contains(content, "s3cret") {
@@ -73,7 +73,7 @@ func TestEngine_KeepsSecretsAndOldContentsFromOthers(t *testing.T) {
 }
 
 func TestEngine_RefusesAJournalFolderThatOthersCouldHaveMade(t *testing.T) {
-	w := newEngineWorld(t, t.TempDir()).furnish()
+	w := newEngineWorld(t, engineMemory(t)).furnish()
 	w.must(os.MkdirAll(w.root+"/var/lib/gateway/setup", 0o700))
 	w.must(os.Chmod(w.root+"/var/lib/gateway/setup", 0o770))
 	_, err := w.apply()
@@ -87,7 +87,7 @@ func TestEngine_RefusesAJournalFolderThatOthersCouldHaveMade(t *testing.T) {
 }
 
 func TestEngine_RefusesToApplyWhatWasNotShown(t *testing.T) {
-	w := newEngineWorld(t, t.TempDir()).furnish()
+	w := newEngineWorld(t, engineMemory(t)).furnish()
 	shown := w.plan()
 	w.write("etc/app/a.conf", "changed\n", 0o600)
 	before := w.state()
@@ -102,7 +102,7 @@ func TestEngine_TakesEverythingBackWhenAStepIsNotContent(t *testing.T) {
 		"before its first act": func(s *engineStep) { s.ready = errEngineTest },
 		"after its last act":   func(s *engineStep) { s.verify = errEngineTest },
 	} {
-		w := newEngineWorld(t, t.TempDir()).furnish()
+		w := newEngineWorld(t, engineMemory(t)).furnish()
 		before := w.state()
 		spoil(w.step)
 		_, err := w.apply()
@@ -118,7 +118,7 @@ func TestEngine_TakesEverythingBackWhenAStepIsNotContent(t *testing.T) {
 }
 
 func TestEngine_TakesEverythingBackWhenItIsInterrupted(t *testing.T) {
-	w := newEngineWorld(t, t.TempDir()).furnish()
+	w := newEngineWorld(t, engineMemory(t)).furnish()
 	before := w.state()
 	ctx, interrupt := context.WithCancelCause(t.Context())
 	seen := 0
@@ -135,7 +135,7 @@ func TestEngine_TakesEverythingBackWhenItIsInterrupted(t *testing.T) {
 }
 
 func TestEngine_UndoesRunsFromTheLastToTheFirst(t *testing.T) {
-	w := newEngineWorld(t, t.TempDir()).furnish()
+	w := newEngineWorld(t, engineMemory(t)).furnish()
 	before := w.state()
 	w.mustApply()
 	between := w.state()
@@ -156,7 +156,7 @@ func TestEngine_UndoesRunsFromTheLastToTheFirst(t *testing.T) {
 }
 
 func TestEngine_UndoesOneStepOfARun(t *testing.T) {
-	w := newEngineWorld(t, t.TempDir()).furnish()
+	w := newEngineWorld(t, engineMemory(t)).furnish()
 	before := w.state()
 	other := &engineStep{name: "other", changes: []Change{engineChange("write another file", File{Path: "/home/other", Data: []byte("x"), Perm: 0o600, Owner: ownOwner()})}}
 	steps := []Step{w.step, other}
@@ -194,7 +194,7 @@ func TestEngine_DoesNotUndoWhatOthersHaveChangedUnlessForced(t *testing.T) {
 			w.must(errors.Join(os.Remove(w.root+"/etc/app/current"), os.Symlink("x", w.root+"/etc/app/current")))
 		}, "/etc/app/current was changed since: it leads to x now"},
 	} {
-		w := newEngineWorld(t, t.TempDir()).furnish()
+		w := newEngineWorld(t, engineMemory(t)).furnish()
 		before := w.state()
 		w.mustApply()
 		c.change(w)
@@ -224,7 +224,7 @@ func TestEngine_DoesNotUndoWhatOthersHaveChangedUnlessForced(t *testing.T) {
 }
 
 func TestEngine_ShowsWhatAnUndoWouldChangeForOthers(t *testing.T) {
-	w := newEngineWorld(t, t.TempDir()).furnish()
+	w := newEngineWorld(t, engineMemory(t)).furnish()
 	w.mustApply()
 	w.write("etc/app/conf.d/00.conf", "mine\n", 0o644)
 	w.write("home/alice/.ssh/authorized_keys", "private", 0o600)
@@ -244,7 +244,7 @@ func TestEngine_ShowsWhatAnUndoWouldChangeForOthers(t *testing.T) {
 }
 
 func TestEngine_LeavesAFolderWithOthersFilesInIt(t *testing.T) {
-	w := newEngineWorld(t, t.TempDir()).furnish()
+	w := newEngineWorld(t, engineMemory(t)).furnish()
 	w.mustApply()
 	w.write("etc/app/conf.d/mine", "x", 0o600)
 	var notices []string
@@ -264,7 +264,7 @@ func TestEngine_LeavesAFolderWithOthersFilesInIt(t *testing.T) {
 }
 
 func TestEngine_TriesAgainWhatCouldNotBeTakenBack(t *testing.T) {
-	w := newEngineWorld(t, t.TempDir()).furnish()
+	w := newEngineWorld(t, engineMemory(t)).furnish()
 	before := w.state()
 	stuck := true
 	w.engine.Machine.Run = func(ctx context.Context, c Command) (Result, error) {
@@ -290,7 +290,7 @@ func TestEngine_TriesAgainWhatCouldNotBeTakenBack(t *testing.T) {
 }
 
 func TestEngine_GivesUpWhatCannotBeTakenBackWhenForced(t *testing.T) {
-	w := newEngineWorld(t, t.TempDir()).furnish()
+	w := newEngineWorld(t, engineMemory(t)).furnish()
 	w.engine.Machine.Run = func(ctx context.Context, c Command) (Result, error) {
 		if c.Argv[0] == "rm" {
 			return Result{}, errEngineTest
@@ -307,7 +307,7 @@ func TestEngine_GivesUpWhatCannotBeTakenBackWhenForced(t *testing.T) {
 }
 
 func TestEngine_SaysWhatCannotBeTakenBack(t *testing.T) {
-	w := newEngineWorld(t, t.TempDir()).furnish()
+	w := newEngineWorld(t, engineMemory(t)).furnish()
 	w.step.changes = []Change{{What: "forget the past", NoUndo: "what is forgotten is gone", Acts: []Act{Program{Do: Command{Argv: []string{"touch", "/etc/app/marker"}}}}}}
 	w.mustApply()
 	plan, err := w.engine.PlanUndo(Selection{})
@@ -322,7 +322,7 @@ func TestEngine_SaysWhatCannotBeTakenBack(t *testing.T) {
 }
 
 func TestEngine_LetsOneSetupAtATimeChangeTheHost(t *testing.T) {
-	w := newEngineWorld(t, t.TempDir()).furnish()
+	w := newEngineWorld(t, engineMemory(t)).furnish()
 	second := newEngineWorld(t, w.root)
 	w.engine.By = "root (sudo of alice)"
 	shown := second.plan()
@@ -349,7 +349,7 @@ func TestEngine_RefusesActsThatCannotBeUndone(t *testing.T) {
 		"a huge file":      File{Path: "/huge", Data: make([]byte, maxKept+1)},
 		"nothing":          nil,
 	} {
-		w := newEngineWorld(t, t.TempDir())
+		w := newEngineWorld(t, engineMemory(t))
 		step := &enginePlanner{plan: Plan{Changes: []Change{engineChange("x", act)}}}
 		if _, err := w.engine.Plan(t.Context(), []Step{step}); err == nil {
 			t.Errorf("%s was planned", name)
@@ -367,7 +367,7 @@ type enginePlanner struct {
 func (p *enginePlanner) Plan(context.Context, Machine) (Plan, error) { return p.plan, p.err }
 
 func TestEngine_AppliesNothingOfAPlanWithARefusal(t *testing.T) {
-	w := newEngineWorld(t, t.TempDir()).furnish()
+	w := newEngineWorld(t, engineMemory(t)).furnish()
 	before := w.state()
 	for name, planner := range map[string]*enginePlanner{
 		"a refusal":              {plan: Plan{Refusals: []Refusal{{What: "no admin has a key"}}}},

@@ -140,8 +140,11 @@ func (w *engineWorld) furnish() *engineWorld {
 }
 
 func (w *engineWorld) must(err error) {
-	w.t.Helper()
+	if err != nil && w.t == nil {
+		panic(err) // in a process of its own
+	}
 	if err != nil {
+		w.t.Helper()
 		w.t.Fatal(err)
 	}
 }

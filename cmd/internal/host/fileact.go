@@ -25,7 +25,10 @@ type target struct {
 
 // unsuitable is the error where something else is at a path than an act can change.
 func unsuitable(before snapshot, needed string) error {
-	if before.Kind == kindOther {
+	switch before.Kind {
+	case kindNone:
+		return fmt.Errorf("there is nothing, and %s is needed", needed)
+	case kindOther:
 		return fmt.Errorf("there is a device, pipe or socket, and %s is needed: move it away", needed)
 	}
 	return fmt.Errorf("there is a %s, and %s is needed: move it away", before.Kind, needed)

@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 	case "holder":
 		fmt.Println(Holder(context.Background(), "tcp", os.Args[1]))
 		os.Exit(0)
+	case "engine":
+		os.Exit(engineChild())
 	}
 	os.Exit(m.Run())
 }

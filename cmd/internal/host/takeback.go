@@ -16,6 +16,7 @@ import (
 // back goes on without, since it can be done twice.
 func (r *running) takeBack(ctx context.Context, steps []string, reason string, force bool) (left, unwritten error) {
 	unwritten = r.journal.write(record{Kind: recordUndoing, Time: r.now().Round(0), Steps: steps, Reason: reason})
+	r.run.Reason = reason
 	for _, a := range r.run.remaining(steps) {
 		err := r.undo(ctx, a)
 		gave := ""
