@@ -14,10 +14,16 @@ var ErrNothingToConfirm = errors.New("no run waits for a confirmation: see `gate
 // reasonUnconfirmed is told of a run that the dead man's switch took back.
 const reasonUnconfirmed = "nobody confirmed it by a new login"
 
+// confirmPatience is how long a confirmation waits for another setup to end: the
+// dead man's switch itself may be looking whether it is time.
+const confirmPatience = 10 * time.Second
+
 // Confirm lets the run stand that waits for it, if whoever asks has logged in
 // since it was applied: only a new login proves that one is possible.
 func (e *Engine) Confirm(ctx context.Context) (Run, error) {
-	s, err := e.enter(false)
+	inTime, stop := context.WithTimeout(ctx, confirmPatience)
+	defer stop()
+	s, err := e.enterInTime(inTime)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Run{}, ErrNothingToConfirm
 	}
@@ -31,6 +37,21 @@ func (e *Engine) Confirm(ctx context.Context) (Run, error) {
 	}
 	err = s.confirm(ctx, run)
 	return run.Run, err
+}
+
+// enterInTime is enter for what must not fail because another setup is at work:
+// it waits for that to end until ctx does.
+func (e *Engine) enterInTime(ctx context.Context) (*session, error) {
+	st, err := openStore(e.folder(), false)
+	if err != nil {
+		return nil, err
+	}
+	l, err := st.lockInTime(ctx, e.By, e.now)
+	if err != nil {
+		st.close()
+		return nil, err
+	}
+	return e.entered(st, l)
 }
 
 func (s *session) confirm(ctx context.Context, run *loadedRun) error {
@@ -69,67 +90,63 @@ func (s *session) unconfirmed() *loadedRun {
 // setup has left and what waits for a confirmation: that is what a boot does. It
 // waits for another setup to end.
 func (e *Engine) UndoUnconfirmed(ctx context.Context) ([]Run, error) {
-	done, _, err := e.undoUnconfirmed(ctx, func(time.Time) bool { return true })
-	return done, err
-}
-
-// UndoExpired does the same once the time for the confirmation is over, and
-// waits for that: the timer of the dead man's switch calls it.
-func (e *Engine) UndoExpired(ctx context.Context) ([]Run, error) {
-	for {
-		done, until, err := e.undoUnconfirmed(ctx, func(until time.Time) bool { return !e.now().Before(until) })
-		if err != nil || until.IsZero() {
-			return done, err
-		}
-		select {
-		case <-time.After(min(until.Sub(e.now()), expiryLook)):
-		case <-ctx.Done():
-			return done, context.Cause(ctx)
-		}
-	}
+	return e.undoOpen(ctx, func(time.Time) bool { return true })
 }
 
 // expiryLook is how often it is looked whether a run was confirmed meanwhile, or
 // the clock was set.
 const expiryLook = 5 * time.Second
 
-// undoUnconfirmed takes back what due says is due, and returns the time of what
-// is not yet.
-func (e *Engine) undoUnconfirmed(ctx context.Context, due func(until time.Time) bool) (done []Run, until time.Time, err error) {
-	st, err := openStore(e.folder(), false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, time.Time{}, nil
+// UndoExpired does the same once the time for the confirmation is over, and
+// waits for that: the timer of the dead man's switch calls it.
+func (e *Engine) UndoExpired(ctx context.Context) ([]Run, error) {
+	for {
+		until, err := e.openUntil()
+		if err != nil {
+			return nil, err
+		}
+		wait := until.Sub(e.now())
+		if wait <= 0 {
+			return e.undoOpen(ctx, func(until time.Time) bool { return !e.now().Before(until) })
+		}
+		select {
+		case <-time.After(min(wait, expiryLook)):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 	}
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	l, err := st.lockInTime(ctx, e.By, e.now)
-	if err != nil {
-		st.close()
-		return nil, time.Time{}, err
-	}
-	s, err := e.entered(st, l)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	defer s.leave()
-	return s.undoOpen(ctx, due)
 }
 
-// undoOpen takes back every run whose fate is open.
-func (s *session) undoOpen(ctx context.Context, due func(time.Time) bool) (done []Run, until time.Time, err error) {
-	if done, err = s.recover(ctx, false); err != nil {
-		return done, time.Time{}, err
+// openUntil is when the run that waits for its confirmation is to be taken back;
+// zero if there is none.
+func (e *Engine) openUntil() (time.Time, error) {
+	runs, err := e.History()
+	for _, r := range runs {
+		if r.State == StateUnconfirmed {
+			return r.Until, err
+		}
 	}
+	return time.Time{}, err
+}
+
+// undoOpen takes back what was interrupted, and what waits for a confirmation if
+// that is due.
+func (e *Engine) undoOpen(ctx context.Context, due func(until time.Time) bool) ([]Run, error) {
+	s, err := e.enterInTime(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	done, err := s.recover(ctx, false)
 	run := s.unconfirmed()
-	if run == nil {
-		return done, time.Time{}, nil
-	}
-	if !due(run.Until) {
-		return done, run.Until, nil
+	if err != nil || run == nil || !due(run.Until) {
+		return done, err
 	}
 	if err := s.takeBackRun(ctx, run, nil, reasonUnconfirmed, false); err != nil {
-		return done, time.Time{}, err
+		return done, err
 	}
-	return append(done, run.Run), time.Time{}, nil
+	return append(done, run.Run), nil
 }
