@@ -29,6 +29,8 @@ type importFlags struct {
 	force    bool
 	json     bool
 	coverage bool
+	rehearse string
+	unsafe   bool
 }
 
 func newImportApacheCommand() *cobra.Command {
@@ -40,15 +42,24 @@ func newImportApacheCommand() *cobra.Command {
 one of its files or its folder; without PATH it looks where the distributions put
 it. Nothing is executed, and Apache need not be installed.
 
+With --rehearse it serves what it made on spare ports of this machine, sends the
+same GET and HEAD requests to it and to the Apache that runs here, and lists what
+they answer differently. The list of requests is a file with a URL a line, or an
+access log of Apache. Nothing is written then.
+
 gateway's file goes to standard output or to the file of -o; the report of every
 directive goes to standard error, or with -o to standard output.
 
 Exit code 0: all that clients feel was carried; 3: something was not, and the
-report says what and what to do; 1: the configuration could not be read.`,
+report says what and what to do, or the rehearsal found differences; 1: the
+configuration could not be read.`,
 		Args: onePath,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if flags.coverage {
 				return printCoverage(cmd.OutOrStdout(), flags.json)
+			}
+			if flags.rehearse != "" {
+				return rehearse(cmd, argument(args), flags)
 			}
 			return importApache(cmd, argument(args), flags)
 		},
@@ -58,6 +69,8 @@ report says what and what to do; 1: the configuration could not be read.`,
 	set.BoolVar(&flags.force, "force", false, "let -o replace a file")
 	set.BoolVar(&flags.json, "json", false, "print the report as JSON, with gateway's file in it unless -o names one")
 	set.BoolVar(&flags.coverage, "coverage", false, "print which share of Apache's directives is carried, and read nothing")
+	set.StringVar(&flags.rehearse, "rehearse", "", "compare the Apache that runs with what was made, by the requests of `FILE`")
+	set.BoolVar(&flags.unsafe, "unsafe-methods", false, "let the rehearsal send POST and others too, without a body")
 	return command
 }
 
@@ -83,7 +96,7 @@ func printCoverage(w io.Writer, asJSON bool) error {
 }
 
 // translateApache makes gateway's file of the configuration at path.
-func translateApache(path string) (*apache.Translation, error) {
+func translateApache(path string, options apache.Options) (*apache.Translation, error) {
 	source, err := apache.Find(path)
 	if err != nil {
 		return nil, err
@@ -92,14 +105,15 @@ func translateApache(path string) (*apache.Translation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return apache.Translate(tree, apache.Options{CheckLogFormat: func(format string) error {
+	options.CheckLogFormat = func(format string) error {
 		_, err := proxy.ParseLogFormat(format)
 		return err
-	}})
+	}
+	return apache.Translate(tree, options)
 }
 
 func importApache(cmd *cobra.Command, path string, flags importFlags) error {
-	made, err := translateApache(path)
+	made, err := translateApache(path, apache.Options{})
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,11 @@ func (t *translation) certificate(h *host) *table {
 	c := &table{}
 	engine := h.last("SSLEngine")
 	if managed := t.managed(h); managed != nil {
-		c.set("certificate", "acme", managed, engine)
+		origin := "acme"
+		if t.options.Rehearsal {
+			origin = "local"
+		}
+		c.set("certificate", origin, managed, engine)
 		return c
 	}
 	var files []string
@@ -36,9 +40,20 @@ func (t *translation) certificate(h *host) *table {
 		t.ledger.lost(engine, "no SSLCertificateFile says which certificate is meant, so one is made here that browsers don't trust", `write certificate = "acme", or files`)
 		return c
 	}
+	if t.options.Rehearsal && !readable(files) {
+		c.set("certificate", "local", engine)
+		return c
+	}
 	c.set("certificate", "files", engine)
 	c.set("files", files, from...)
 	return c
+}
+
+func readable(files []string) bool {
+	return !slices.ContainsFunc(files, func(path string) bool {
+		_, err := readText(path)
+		return err != nil
+	})
 }
 
 // inspectFile tells what an admin should know of a file that is carried.

@@ -2,7 +2,9 @@ package apache
 
 import (
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -10,12 +12,16 @@ import (
 type Options struct {
 	// CheckLogFormat reports why gateway can't write a log format.
 	CheckLogFormat func(format string) error
+	// Rehearsal makes a file that is served beside httpd for a moment: without
+	// logs, and with a certificate made here where that of a site can't be read.
+	Rehearsal bool
 }
 
 // Translation is gateway's file with the account of every directive.
 type Translation struct {
 	TOML   []byte
 	Report Report
+	Places Places
 }
 
 // translation is the work in progress.
@@ -51,7 +57,7 @@ func Translate(tree *Tree, options Options) (*Translation, error) {
 	}
 	t.globals(hosts)
 	p := t.print()
-	return &Translation{TOML: []byte(p.out.String()), Report: t.report(p)}, nil
+	return &Translation{TOML: []byte(p.out.String()), Report: t.report(p), Places: t.places()}, nil
 }
 
 // site is a [[site]] with the host that it is made of.
@@ -204,6 +210,9 @@ func (t *translation) print() *printer {
 	p := &printer{root: t.tree.Root, landed: map[*Directive][]int{}}
 	p.print("# Made from Apache's configuration by: gateway import apache")
 	p.print("# Behind each line stands where it comes from, below " + strings.Map(printable, t.tree.Root) + ".")
+	if t.options.Rehearsal {
+		t.log.entries = nil
+	}
 	for _, one := range []*table{t.top, t.log, t.limits, t.timeouts, t.acme} {
 		p.section(one)
 	}
@@ -214,6 +223,21 @@ func (t *translation) print() *printer {
 		p.section(b.table)
 	}
 	return p
+}
+
+// places are where the sites answer.
+func (t *translation) places() Places {
+	var all Places
+	for _, s := range t.sites {
+		for _, e := range s.listen {
+			host := e.host
+			if host == "" || e.isAny() {
+				host = "localhost"
+			}
+			all = append(all, Place{Name: s.names[0], TLS: e.tls, Port: e.port, Address: net.JoinHostPort(host, strconv.Itoa(e.port)), Listen: e.String()})
+		}
+	}
+	return all
 }
 
 // usedBackends leaves out those that no route names after all.
