@@ -45,7 +45,7 @@ func declaredSteps(cmd *cobra.Command, named []string) ([]host.Step, *host.Engin
 	if err != nil {
 		return nil, nil, setupProblems(cmd, err)
 	}
-	steps, err := stepsOf(c, named)
+	steps, err := stepsOf(c, configPath(cmd), named)
 	if err != nil {
 		return nil, nil, err
 	}

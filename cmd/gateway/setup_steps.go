@@ -27,6 +27,8 @@ type setupStep struct {
 // run makes before the other steps are applied.
 type setupParts struct {
 	*config.Config
+	path  string // of the file
+	named []string
 	users []user.Config
 }
 
@@ -39,7 +41,7 @@ func setupOrder() []setupStep {
 		{"sshd", sshdStep, func(s *config.Setup) { s.SSHD = orDefault(s.SSHD, sshd.Default()) }},
 		{"firewall", firewallStep, func(s *config.Setup) { s.Firewall = orDefault(s.Firewall, firewall.Default()) }},
 		{"conda", condaStep, func(s *config.Setup) { s.Conda = orDefault(s.Conda, conda.Default()) }},
-		{"jupyter", noStep, func(s *config.Setup) { s.Jupyter = orDefault(s.Jupyter, jupyter.Default()) }},
+		{"jupyter", jupyterStep, func(s *config.Setup) { s.Jupyter = orDefault(s.Jupyter, jupyter.Default()) }},
 		{"service", noStep, func(s *config.Setup) { s.Service = orDefault(s.Service, service.Default()) }},
 	}
 }
@@ -64,8 +66,8 @@ func stepNames() []string {
 // stepsOf are the steps of a file: those that are named, or all that it declares.
 // A step that is named and not declared is taken as with the header of its table
 // alone.
-func stepsOf(c *config.Config, named []string) ([]host.Step, error) {
-	parts := setupParts{Config: c}
+func stepsOf(c *config.Config, path string, named []string) ([]host.Step, error) {
+	parts := setupParts{Config: c, path: path, named: named}
 	if len(named) == 0 || slices.Contains(named, "user") {
 		parts.users = c.Setup.Users
 	}
@@ -119,9 +121,22 @@ func condaStep(p setupParts) host.Step {
 	if p.Setup.Conda == nil {
 		return nil
 	}
+	return newConda(p)
+}
+
+// newConda is conda as the file says, or as it usually is.
+func newConda(p setupParts) *conda.Step {
 	around := conda.Surroundings{Arch: runtime.GOARCH, Kernels: p.Setup.Jupyter != nil}
 	for _, u := range p.users {
 		around.Users = append(around.Users, u.Name)
 	}
-	return conda.New(*p.Setup.Conda, around)
+	return conda.New(*orDefault(p.Setup.Conda, conda.Default()), around)
+}
+
+func jupyterStep(p setupParts) host.Step {
+	if p.Setup.Jupyter == nil {
+		return nil
+	}
+	coming := p.Setup.Conda != nil && (len(p.named) == 0 || slices.Contains(p.named, "conda"))
+	return jupyter.New(*p.Setup.Jupyter, newConda(p), coming, gatewayFile{p.path})
 }

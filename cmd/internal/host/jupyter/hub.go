@@ -88,7 +88,10 @@ func (h hub) route() string {
 // site is a site of its own, with the listeners and the kind of certificate of
 // another one.
 func (h hub) site(like Site) string {
-	text := fmt.Sprintf("[[site]]\nname = %q\nlisten = %s\ncertificate = %q\n", h.Site, list(like.Listen), like.Certificate)
+	text := fmt.Sprintf("[[site]]\nname = %q\nlisten = %s\n", h.Site, list(like.Listen))
+	if like.Certificate != "" {
+		text += fmt.Sprintf("certificate = %q\n", like.Certificate)
+	}
 	if len(like.Files) > 0 {
 		text += "files = " + list(like.Files) + "\n"
 	}

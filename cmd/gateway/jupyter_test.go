@@ -1,0 +1,278 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/coder/websocket/wsjson"
+
+	"gateway/certs"
+	"gateway/cmd/internal/host/hosttest"
+)
+
+const jupyterConfig = `state = "/var/lib/gateway"
+[[site]]
+name = "lab.example.com"   # what people type
+listen = [":443"]
+certificate = "local"
+backend = "api"
+
+[[backend]]
+name = "api"
+url = "http://localhost:7878"
+
+# JupyterHub
+[setup.jupyter]
+prefix = "/usr"
+users = ["alice"]
+`
+
+// The JupyterHub is Debian's, the login is PAM's, the server is started as the
+// user: nothing in this is a stand-in but that its environment is not conda's.
+func TestJupyter_ARealHubBehindGatewayLogsInRunsAndUploads(t *testing.T) {
+	if !hosttest.Inside() {
+		h := hosttest.Boot(t, hosttest.Options{
+			Packages: []string{"jupyterhub", "jupyter-notebook", "python3-ipykernel"},
+			Seed:     "useradd -m -s /bin/bash alice; useradd -m bob; printf 'alice:open sesame\\nbob:open sesame\\n' | chpasswd",
+		})
+		h.PutGateway(t)
+		h.Self(t, t.Name())
+		if got := h.Port(t, hosttest.Address, 8000) + " " + h.Port(t, hosttest.Address, 443); got != "closed open" {
+			t.Errorf("from outside, the hub's own port and gateway's are %s", got)
+		}
+		jupyterUndone(t, h)
+		return
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(jupyterRun(t, "sh", "-c", "journalctl -u gateway --no-pager | tail -50; tail -n 50 /var/lib/gateway/*/*.log"))
+		}
+	})
+	jupyterSetUp(t)
+	browser := jupyterBrowser(t)
+	if browser.login(t, "bob", "open sesame") {
+		t.Error("a user whom [setup.jupyter] does not name was let in")
+	}
+	if browser.login(t, "alice", "wrong") {
+		t.Error("a wrong password was accepted")
+	}
+	if !browser.login(t, "alice", "open sesame") {
+		t.Fatal("the right password was refused")
+	}
+	browser.spawned(t)
+	browser.runs(t)
+	browser.uploads(t)
+}
+
+// jupyterUndone takes the hub out of gateway's file again, and gives Debian's
+// service back.
+func jupyterUndone(t *testing.T, h *hosttest.Host) {
+	t.Helper()
+	h.Run(t, "systemctl", "stop", "gateway")
+	if r := h.Gateway(t, "setup", "undo", "--yes"); r.Code != 0 {
+		t.Errorf("undo ended with %d: %s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	if text := h.Run(t, "cat", defaultConfig); text != jupyterConfig {
+		t.Errorf("after undo the file is\n%s", text)
+	}
+	if got := h.Run(t, "systemctl", "is-enabled", "jupyterhub"); got != "enabled\n" {
+		t.Errorf("after undo Debian's own service is %s", got)
+	}
+}
+
+// jupyterSetUp lets gateway make the hub its backend, and starts gateway.
+func jupyterSetUp(t *testing.T) {
+	t.Helper()
+	jupyterMust(t, os.MkdirAll("/etc/gateway", 0o755))
+	jupyterMust(t, os.WriteFile(defaultConfig, []byte(jupyterConfig), 0o640))
+	jupyterGateway(t, "setup", "apply", "jupyter", "--yes")
+	if out := jupyterGateway(t, "setup", "apply", "--yes"); !strings.Contains(out, "There is nothing to do.") {
+		t.Errorf("a second time: %s", out)
+	}
+	text, err := os.ReadFile(defaultConfig)
+	jupyterMust(t, err)
+	for line := range strings.Lines(jupyterConfig) {
+		if !strings.Contains(string(text), line) {
+			t.Errorf("%q is not in the file any more", line)
+		}
+	}
+	jupyterRun(t, "systemd-run", "--quiet", "--unit=gateway", hosttest.GatewayPath, "run")
+}
+
+func jupyterGateway(t *testing.T, args ...string) string {
+	t.Helper()
+	return jupyterRun(t, append([]string{hosttest.GatewayPath}, args...)...)
+}
+
+func jupyterRun(t *testing.T, argv ...string) string {
+	t.Helper()
+	out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%q: %v\n%s", argv, err, out)
+	}
+	return string(out)
+}
+
+func jupyterMust(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// jupyterClient is a browser that trusts gateway's own authority, and finds the
+// site on this machine.
+type jupyterClient struct {
+	http.Client
+	base string
+}
+
+func jupyterBrowser(t *testing.T) *jupyterClient {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	jupyterMust(t, err)
+	transport := &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: jupyterAuthority(t)},
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:443")
+		},
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &jupyterClient{Client: http.Client{Jar: jar, Transport: transport, Timeout: time.Minute}, base: "https://lab.example.com/jupyter/"}
+}
+
+// jupyterAuthority waits until gateway has made it.
+func jupyterAuthority(t *testing.T) *x509.CertPool {
+	t.Helper()
+	pool := x509.NewCertPool()
+	eventually(t, "gateway's own authority", func() bool {
+		pem, err := os.ReadFile(certs.LocalRoot("/var/lib/gateway"))
+		return err == nil && pool.AppendCertsFromPEM(pem)
+	})
+	return pool
+}
+
+// ask makes a request with the token that Jupyter wants in every one that changes something.
+func (b *jupyterClient) ask(t *testing.T, method, path string, body any) (int, []byte) {
+	t.Helper()
+	content, err := json.Marshal(body)
+	jupyterMust(t, err)
+	request, err := http.NewRequestWithContext(t.Context(), method, b.base+path, bytes.NewReader(content))
+	jupyterMust(t, err)
+	for _, cookie := range b.Jar.Cookies(request.URL) {
+		if cookie.Name == "_xsrf" {
+			request.Header.Set("X-XSRFToken", cookie.Value)
+		}
+	}
+	response, err := b.Do(request)
+	if err != nil {
+		return 0, []byte(err.Error())
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	jupyterMust(t, err)
+	return response.StatusCode, answer
+}
+
+// login fills in the form, and tells whether that leads away from it.
+func (b *jupyterClient) login(t *testing.T, user, password string) bool {
+	t.Helper()
+	eventually(t, "the login page", func() bool {
+		code, _ := b.ask(t, http.MethodGet, "hub/login", nil)
+		return code == http.StatusOK
+	})
+	at, err := url.Parse(b.base + "hub/login")
+	jupyterMust(t, err)
+	form := url.Values{"username": {user}, "password": {password}}
+	for _, cookie := range b.Jar.Cookies(at) {
+		if cookie.Name == "_xsrf" {
+			form.Set("_xsrf", cookie.Value)
+		}
+	}
+	response, err := b.PostForm(at.String(), form)
+	jupyterMust(t, err)
+	defer response.Body.Close()
+	return !strings.HasSuffix(response.Request.URL.Path, "/hub/login")
+}
+
+// spawned waits until the user's own server answers.
+func (b *jupyterClient) spawned(t *testing.T) {
+	t.Helper()
+	eventually(t, "the user's server", func() bool {
+		code, body := b.ask(t, http.MethodGet, "user/alice/tree", nil)
+		return code == http.StatusOK && strings.Contains(string(body), "notebook")
+	})
+}
+
+// runs has a kernel say who it runs as, over a WebSocket.
+func (b *jupyterClient) runs(t *testing.T) {
+	t.Helper()
+	code, body := b.ask(t, http.MethodPost, "user/alice/api/kernels", map[string]string{"name": "python3"})
+	var kernel struct{ ID string }
+	if err := json.Unmarshal(body, &kernel); err != nil || code != http.StatusCreated {
+		t.Fatalf("start a kernel: %d, %s", code, body)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	socket, _, err := websocket.Dial(ctx, strings.Replace(b.base, "https:", "wss:", 1)+"user/alice/api/kernels/"+kernel.ID+"/channels",
+		&websocket.DialOptions{HTTPClient: &b.Client, HTTPHeader: http.Header{"Origin": {"https://lab.example.com"}}})
+	jupyterMust(t, err)
+	defer socket.CloseNow()
+	socket.SetReadLimit(1 << 20)
+	jupyterMust(t, wsjson.Write(ctx, socket, map[string]any{
+		"header":        map[string]string{"msg_id": "1", "msg_type": "execute_request", "username": "alice", "session": "s", "version": "5.3"},
+		"parent_header": map[string]any{}, "metadata": map[string]any{}, "channel": "shell",
+		"content": map[string]any{"code": "import getpass; print(getpass.getuser(), 6*7)", "silent": false, "store_history": false, "user_expressions": map[string]any{}, "allow_stdin": false},
+	}))
+	for {
+		var message struct {
+			Type    string `json:"msg_type"`
+			Content struct{ Text string }
+		}
+		if err := wsjson.Read(ctx, socket, &message); err != nil {
+			t.Fatalf("the kernel printed nothing: %v", err)
+		}
+		if message.Type == "stream" {
+			if message.Content.Text != "alice 42\n" {
+				t.Errorf("the kernel printed %q", message.Content.Text)
+			}
+			return
+		}
+	}
+}
+
+// uploads sends a file as the page of notebooks does.
+func (b *jupyterClient) uploads(t *testing.T) {
+	t.Helper()
+	content := make([]byte, 5<<20)
+	_, err := rand.Read(content)
+	jupyterMust(t, err)
+	code, body := b.ask(t, http.MethodPut, "user/alice/api/contents/data.bin", map[string]string{
+		"type": "file", "format": "base64", "content": base64.StdEncoding.EncodeToString(content),
+	})
+	if code != http.StatusCreated {
+		t.Fatalf("the upload ended with %d, %.300s", code, body)
+	}
+	if got, err := os.ReadFile("/home/alice/data.bin"); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d bytes arrived, %v", len(got), err)
+	}
+	if owner := jupyterRun(t, "stat", "-c", "%U", "/home/alice/data.bin"); owner != "alice\n" {
+		t.Errorf("the file is %s's", owner)
+	}
+}
