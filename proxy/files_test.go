@@ -162,6 +162,28 @@ func TestFiles_AFolderWithoutItsSlashIsRedirectedWithinTheSite(t *testing.T) {
 	}
 }
 
+// Where a route asks for a folder under another name, there is one redirect at
+// most, and none where the client has written the slash.
+func TestFiles_AFolderUnderAnotherNameIsRedirectedOnce(t *testing.T) {
+	root := filesSite(t)
+	f := newFront(t, filesConfig("", func(c *Config) {
+		c.Sites[0].Routes = []Route{
+			{Path: "/alias", Strip: true, Rules: Rules{Root: root}},
+			{Match: "^/m/*$", Rewrite: "/docs", Rules: Rules{Root: root}},
+		}
+	}))
+	client := f.client(t, false)
+	for path, want := range map[string]string{"/alias": "/alias/", "/alias/docs": "/alias/docs/", "/m": "/m/"} {
+		res, _ := frontGet(t, client, "https://api.example.com"+path)
+		if got := res.Header.Get("Location"); res.StatusCode != 301 || got != want {
+			t.Errorf("%s: %d %q", path, res.StatusCode, got)
+		}
+		if res, _ = frontGet(t, client, "https://api.example.com"+want); res.StatusCode != 200 {
+			t.Errorf("%s: %d", want, res.StatusCode)
+		}
+	}
+}
+
 func TestFiles_FoldersAreListedOnlyWhereTheFileSaysSo(t *testing.T) {
 	root := filesFolder(t, map[string]string{"sub/x.txt": "x", "a:b&<i>.txt": "abc", ".hidden": "SECRET"})
 	get := func(listing bool, path string) (*http.Response, string) {

@@ -53,7 +53,7 @@ func (status responder) answer(h *Handler, c *call) {
 
 func (status responder) page() string {
 	switch int(status) {
-	case http.StatusUnauthorized, http.StatusForbidden:
+	case http.StatusForbidden:
 		return pageForbidden
 	case http.StatusNotFound:
 		return pageNotFound

@@ -121,14 +121,22 @@ func (r Route) validateAnswer(report Report) {
 	if r.RedirectStatus != 0 && !slices.Contains([]int{301, 302, 303, 307, 308}, r.RedirectStatus) {
 		report("redirect_status", fmt.Sprintf("is %d, which sends nobody anywhere", r.RedirectStatus), "write 301 or 308 for good, or 302, 303 or 307 for now")
 	}
-	if r.Respond != 0 && (r.Respond < 400 || r.Respond > 599 || http.StatusText(r.Respond) == "") {
-		report("respond", fmt.Sprintf("is %d, which is no status of an error", r.Respond), "write one from 400 to 599, such as 404 or 410")
-	}
+	r.validateRespond(report)
 	validateAudience(report, "allow", r.Allow)
 	validateAudience(report, "deny", r.Deny)
 	r.validateLogin(report)
 	r.Headers.validate(report)
 	validatePages(report, r.ErrorPages)
+}
+
+func (r Route) validateRespond(report Report) {
+	switch {
+	case r.Respond == 0:
+	case r.Respond < 400 || r.Respond > 599 || http.StatusText(r.Respond) == "":
+		report("respond", fmt.Sprintf("is %d, which is no status of an error", r.Respond), "write one from 400 to 599, such as 404 or 410")
+	case r.Respond == http.StatusUnauthorized || r.Respond == http.StatusProxyAuthRequired:
+		report("respond", fmt.Sprintf("is %d, which asks for a password", r.Respond), "write 403, or auth_file")
+	}
 }
 
 func (r Route) validateChoice(report Report) {
