@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -90,10 +91,18 @@ func (m *managed) failed(ctx context.Context, before attempts, cause error) erro
 	m.view.Store(&view)
 	if problem.Cause != m.logged {
 		m.logged = problem.Cause
-		m.log.Error("certificate could not be obtained; it is tried again by itself", "error", problem, "next_try", view.attempts.Next, "served_until", view.until())
+		m.logger(&view).Error("certificate could not be obtained; it is tried again by itself", "error", problem, "next_try", view.attempts.Next)
 	}
 	if unsaved != nil {
 		m.log.Debug("the failure could not be noted on disk", "error", unsaved)
 	}
 	return problem
+}
+
+// logger adds how long what is served is good.
+func (m *managed) logger(view *managedView) *slog.Logger {
+	if view.held == nil {
+		return m.log
+	}
+	return m.log.With("served_until", view.held.notAfter())
 }

@@ -35,14 +35,6 @@ func (v *managedView) lifetime() time.Duration {
 	return v.held.leaf.NotAfter.Sub(v.held.leaf.NotBefore)
 }
 
-// until is how long what is served is good.
-func (v *managedView) until() time.Time {
-	if v.held == nil {
-		return time.Time{}
-	}
-	return v.held.notAfter()
-}
-
 // plan is when to renew under a CA's advice; chance is from [0, 1).
 func plan(leaf *x509.Certificate, a advice, chance float64) time.Time {
 	usual := leaf.NotBefore.Add(leaf.NotAfter.Sub(leaf.NotBefore) * 2 / 3)

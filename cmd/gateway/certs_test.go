@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,61 @@ func TestCerts_TellsAndRenewsWhatTheRunningGatewayServes(t *testing.T) {
 		if code, _, told := gatewayCommand(append(row.args, "-c", path)...); code != row.code || !strings.Contains(told, row.want) {
 			t.Errorf("%q: %d %s", row.args, code, told)
 		}
+	}
+}
+
+func TestCerts_ShowTellsEverythingOfACertificate(t *testing.T) {
+	path := certsConfig(t)
+	startProcess(t, builtGateway(t), "run", "-c", path).waitFor("serving")
+	awaitSocket(t, path)
+	_, text, _ := gatewayCommand("certs", "show", "-c", path)
+	for _, row := range []string{"site", "origin", "valid from", "valid until", "next renewal", "key", "SHA-256", "chain", "issuer", "files"} {
+		if !strings.Contains(text, "\n  "+row+" ") {
+			t.Errorf("tells no %q:\n%s", row, text)
+		}
+	}
+	r := certsShown(t, path, "files.example.com")
+	if !slices.Contains(r.Names, "files.example.com") || r.Origin != "files" || len(r.Chain) != 2 || r.NotBefore.IsZero() || r.NotAfter.IsZero() ||
+		!r.Renew.IsZero() || len(r.SHA256) != 64 || len(r.Files) < 2 || r.Key == "" || r.Issuer == "" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestCerts_TellThatAPlaceholderIsShownAndWhy(t *testing.T) {
+	t.Parallel() // the notifier looks only every half minute
+	dir := shortDir(t)
+	box := newMailbox(t)
+	path := writeFile(t, dir, "config.toml", fmt.Sprintf(`
+state = %q
+admin.socket = %q
+[acme]
+directory = "https://127.0.0.1:%d/dir"
+[[site]]
+name = "api.example.com"
+listen = ["127.0.0.1:%d"]
+certificate = "acme"
+backend = "api"
+[[backend]]
+name = "api"
+url = %q
+`, filepath.Join(dir, "state"), filepath.Join(dir, "s"), freePort(t), freePort(t), startBackend(t))+mailTable(box.addr))
+	gateway := startProcess(t, builtGateway(t), "run", "-c", path)
+	gateway.waitFor("certificate could not be obtained")
+	awaitSocket(t, path)
+	for command, wants := range map[string][]string{
+		"status":     {"none yet, a placeholder is shown", "cannot be asked", "curl -v https://127.0.0.1:"},
+		"certs list": {"placeholder"},
+		"certs show": {"a placeholder is shown, which clients refuse", "cannot be asked", "next renewal"},
+	} {
+		_, text, told := gatewayCommand(append(strings.Fields(command), "-c", path)...)
+		for _, want := range wants {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s does not tell %q:\n%s%s", command, want, text, told)
+			}
+		}
+	}
+	if mail := box.wait(t, 1)[0]; !strings.Contains(mail.subject, "api.example.com has NO certificate yet") || !strings.Contains(mail.body, "cannot be asked") {
+		t.Errorf("%s\n%s", mail.subject, mail.body)
 	}
 }
 
