@@ -19,10 +19,11 @@ type files struct {
 	index    []string
 	listing  bool
 	fallback string // "": none
+	asRoot   bool   // the kernel refuses us nothing
 }
 
 func (r Rules) files() *files {
-	return &files{folder: r.Root, index: r.indexFiles(), listing: r.Listing, fallback: r.Fallback}
+	return &files{folder: r.Root, index: r.indexFiles(), listing: r.Listing, fallback: r.Fallback, asRoot: os.Geteuid() == 0}
 }
 
 // indexFiles is index.html by default, and none if the file has an empty list.
@@ -129,11 +130,36 @@ func (v *fileVisit) open(name string) (*os.File, fs.FileInfo, error) {
 	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
 		err = fmt.Errorf("%s: %w: it is no file", name, fs.ErrNotExist)
 	}
+	if err == nil && v.asRoot {
+		err = v.checkPublic(name, info)
+	}
 	if err != nil {
 		file.Close()
 		return nil, nil, err
 	}
 	return file, info, nil
+}
+
+// checkPublic refuses what not everybody on this machine may read. A web server
+// with an account of its own is kept from a private file by its mode; root is not.
+func (v *fileVisit) checkPublic(name string, info fs.FileInfo) error {
+	if info.Mode().Perm()&0o004 == 0 {
+		return notPublic(name, info)
+	}
+	for above := path.Dir(name); above != "."; above = path.Dir(above) {
+		folder, err := v.root.Stat(above)
+		if err != nil {
+			return err
+		}
+		if folder.Mode().Perm()&0o001 == 0 {
+			return notPublic(above, folder)
+		}
+	}
+	return nil
+}
+
+func notPublic(name string, info fs.FileInfo) error {
+	return fmt.Errorf("%s: %w: its mode is %s, and as root gateway serves only what everybody may read", name, fs.ErrPermission, info.Mode())
 }
 
 // toFolder adds the slash without which relative links of the page would start
@@ -146,12 +172,18 @@ func (v *fileVisit) toFolder() {
 
 func (v *fileVisit) serveFolder(name string, folder *os.File) {
 	for _, index := range v.index {
-		if file, info, err := v.open(path.Join(name, index)); err == nil {
-			defer file.Close()
-			if info.Mode().IsRegular() {
-				v.send(file, info)
-				return
-			}
+		file, info, err := v.open(path.Join(name, index))
+		switch {
+		case err != nil && isMissing(err):
+			continue
+		case err != nil:
+			v.missing(err)
+			return
+		}
+		defer file.Close()
+		if info.Mode().IsRegular() {
+			v.send(file, info)
+			return
 		}
 	}
 	switch {

@@ -334,6 +334,28 @@ func TestFiles_AnUnreadableFileIsToldToTheAdmin(t *testing.T) {
 	}
 }
 
+// Gateway mostly runs as root, whom no mode keeps from a file that was never meant
+// for the web. Other accounts are kept from it by the kernel.
+func TestFiles_AsRootServesOnlyWhatEverybodyMayRead(t *testing.T) {
+	root := filesFolder(t, map[string]string{"private.key": "SECRET", "shut/x.txt": "SECRET", "shut/below/index.html": "SECRET", "open/x.txt": "fine", "mine/index.html": "SECRET"})
+	for name, mode := range map[string]os.FileMode{"private.key": 0o640, "shut": 0o700, "mine/index.html": 0o600} {
+		if err := os.Chmod(filepath.Join(root, name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := newFront(t, filesConfig(root, func(c *Config) { c.Sites[0].Listing = true }))
+	f.handler.sites.every.fallback.routes[0].answer.(*files).asRoot = true
+	client := f.client(t, true)
+	for path, want := range map[string]int{"/private.key": 403, "/shut/x.txt": 403, "/shut/": 403, "/shut/below/": 403, "/mine/": 403, "/open/x.txt": 200, "/open/": 200} {
+		if res, body := frontGet(t, client, "https://api.example.com"+path); res.StatusCode != want || strings.Contains(body, "SECRET") {
+			t.Errorf("%s: %d %s", path, res.StatusCode, body)
+		}
+	}
+	if !strings.Contains(f.log.String(), "private.key: permission denied: its mode is -rw-r-----") {
+		t.Error(f.log.String())
+	}
+}
+
 func TestFiles_AFolderThatIsGoneIsToldToTheAdmin(t *testing.T) {
 	root := filesFolder(t, map[string]string{"x": ""})
 	f := newFront(t, filesConfig(root))
