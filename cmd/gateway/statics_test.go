@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,8 +23,8 @@ func newStaticsWorld(t *testing.T, sites string) *staticsWorld {
 	t.Helper()
 	w := &staticsWorld{world: &world{t: t, ca: newAuthority(t), port: freePort(t)}, root: t.TempDir(), plain: freePort(t)}
 	w.client = w.ca.client(t, true)
-	writeFile(t, w.root, "index.html", "<h1>home</h1>")
-	writeFile(t, w.root, ".env", "SECRET")
+	w.publish("index.html", "<h1>home</h1>")
+	w.publish(".env", "SECRET")
 	dir := t.TempDir()
 	places := strings.NewReplacer(
 		`"/etc/gateway/ssl"`, fmt.Sprintf("%q", w.ca.install(t, "www.example.com", "example.com")), `"/srv/www"`, fmt.Sprintf("%q", w.root),
@@ -32,6 +33,14 @@ func newStaticsWorld(t *testing.T, sites string) *staticsWorld {
 	w.gateway = startProcess(t, builtGateway(t), "run", "-c", w.config)
 	w.gateway.waitFor("serving")
 	return w
+}
+
+// publish puts a file into the folder that everybody may read.
+func (w *staticsWorld) publish(name, text string) {
+	w.t.Helper()
+	if err := os.Chmod(writeFile(w.t, w.root, name, text), 0o644); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // ask returns status, Location and body.
@@ -83,7 +92,7 @@ func TestStatics_AFileWithoutBackendsIsCheckedServedAndReloaded(t *testing.T) {
 		t.Error(out)
 	}
 	w.do("status")
-	writeFile(t, w.root, "new.txt", "new")
+	w.publish("new.txt", "new")
 	if status, _, body := w.ask("https://www.example.com:443/new.txt"); status != 200 || body != "new" {
 		t.Errorf("%d %s", status, body)
 	}
