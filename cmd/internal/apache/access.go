@@ -60,7 +60,9 @@ func (b *builder) access(t *table, sections, all []*Directive) {
 // shut lets nobody in for want of a rule that can't be carried.
 func (b *builder) shut(t *table, d *Directive, err error) {
 	b.ledger.lost(d, err.Error()+"; so that nobody gets in who should not, these paths are closed to all", `write allow or auth_file in place of deny = ["all"]`)
-	t.drop("allow")
+	for _, key := range []string{"allow", "auth_file", "auth_realm"} {
+		t.drop(key)
+	}
 	t.set("deny", []string{"all"}, d)
 }
 
@@ -308,8 +310,9 @@ func (b *builder) login(t *table, all, from []*Directive, a *admission) {
 		if realm != nil {
 			t.set("auth_realm", realm.arg(0), realm)
 		}
-		for _, d := range from {
-			b.ledger.carried(d)
+		b.ledger.carried(from...)
+		if provider != nil {
+			b.ledger.carried(provider)
 		}
 	}
 }

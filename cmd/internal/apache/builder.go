@@ -138,7 +138,7 @@ func (b *builder) mapPath(t *table, n *node) {
 			return
 		}
 	default:
-		target += strings.TrimPrefix(n.prefix, r.prefix)
+		target = b.evened(r) + strings.TrimPrefix(n.prefix, r.prefix)
 		if n.prefix == r.prefix && (target == "" || target == "/") {
 			b.stripped(t, r, target)
 			return
@@ -154,6 +154,23 @@ func (b *builder) stripped(t *table, r *rule, target string) {
 	t.set("strip", true, r.from...)
 	if target == "/" && !strings.HasSuffix(r.prefix, "/") {
 		b.ledger.differently(r.from[0], "the path has no slash at its end and the target has one, so httpd asks for //x; gateway asks for /x")
+	}
+}
+
+// evened is the target of a path with a slash at its end if the path has one, and
+// without if it has none. Otherwise httpd glues two words together, or doubles
+// the slash.
+func (b *builder) evened(r *rule) string {
+	bare := strings.TrimSuffix(r.target, "/")
+	switch slash := strings.HasSuffix(r.prefix, "/"); {
+	case bare == "" || slash == strings.HasSuffix(r.target, "/"):
+		return r.target
+	case slash:
+		b.ledger.differently(r.from[0], "the path has a slash at its end and the target has none, so httpd asks for "+bare+"y; gateway asks for "+bare+"/y")
+		return bare + "/"
+	default:
+		b.ledger.differently(r.from[0], "the path has no slash at its end and the target has one, so httpd asks for "+bare+"//y; gateway asks for "+bare+"/y")
+		return bare
 	}
 }
 
