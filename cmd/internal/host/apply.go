@@ -246,6 +246,9 @@ func (r *running) actOnFile(i intent, act fileAct) error {
 		return fmt.Errorf("%s: %w", t.path, err)
 	}
 	i.Path, i.Within, i.Before, i.After, i.Folder = p.path, p.within, &before, &after, p.folderTime()
+	if touched, is := act.(Touched); is {
+		touched.side(&i)
+	}
 	return r.journalled(i, func() (time.Time, error) {
 		err := act.do(p, before)
 		return p.folderTime(), err
@@ -272,9 +275,6 @@ func (r *running) runProgram(ctx context.Context, c Command) error {
 		return nil
 	}
 	_, err := r.Machine.Run(ctx, c)
-	if ctx.Err() != nil {
-		return errors.Join(context.Cause(ctx), err)
-	}
 	return err
 }
 
@@ -303,7 +303,7 @@ func (r *running) commit(ctx context.Context) error {
 func (r *running) looks() (map[int]look, error) {
 	last := map[string]int{}
 	for _, a := range r.run.acts {
-		if a.Path != "" {
+		if a.Path != "" && a.Side == "" {
 			last[a.Path] = a.Act
 		}
 	}

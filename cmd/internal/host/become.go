@@ -22,7 +22,7 @@ func become(cmd *exec.Cmd, uid *int) error {
 	if err != nil {
 		return fmt.Errorf("run %s as user %s: its group %q is no number: %w", cmd.Args[0], u.Username, u.Gid, err)
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(*uid), Gid: uint32(gid)}}
+	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(*uid), Gid: uint32(gid)}
 	cmd.Env = append(cmd.Env, "HOME="+u.HomeDir, "USER="+u.Username, "LOGNAME="+u.Username)
 	return nil
 }

@@ -384,3 +384,47 @@ func TestEngine_AppliesNothingOfAPlanWithARefusal(t *testing.T) {
 		w.same(before, name)
 	}
 }
+
+func TestEngine_PutsBackWhatProgramsLeaveBesideTheirWork(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile func(*engineWorld)
+		back      bool
+	}{
+		"nobody else was there":  {func(*engineWorld) {}, true},
+		"others have added more": {func(w *engineWorld) { w.write("etc/passwd", "old\nnew\nmore\n", 0o644) }, false},
+	} {
+		w := newEngineWorld(t, engineMemory(t)).furnish()
+		w.write("etc/passwd", "old\n", 0o644)
+		w.write("etc/passwd-", "older\n", 0o600)
+		long := time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)
+		w.must(errors.Join(os.Chtimes(w.root+"/etc/passwd", long, long), os.Chtimes(w.root+"/etc/passwd-", long, long), os.Chtimes(w.root+"/etc", long, long)))
+		before := w.state()
+		w.engine.Machine.Run = func(_ context.Context, c Command) (Result, error) {
+			w.write("etc/passwd-", w.read("etc/passwd"), 0o600)
+			w.write("etc/group-", "", 0o600)
+			if c.Argv[0] == "userdel" {
+				w.write("etc/passwd", strings.Replace(w.read("etc/passwd"), "new\n", "", 1), 0o644)
+			} else {
+				w.write("etc/passwd", w.read("etc/passwd")+"new\n", 0o644)
+			}
+			return Result{}, nil
+		}
+		planner := &enginePlanner{plan: Plan{Changes: []Change{engineChange("add an account",
+			Touched{Path: "/etc/passwd"}, Touched{Path: "/etc/passwd-", With: "/etc/passwd"}, Touched{Path: "/etc/group-", With: "/etc/passwd"},
+			Program{Do: Command{Argv: []string{"useradd", "new"}}, Undo: []Command{{Argv: []string{"userdel", "new"}}}})}}}
+		p, err := w.engine.Plan(t.Context(), []Step{planner})
+		w.must(err)
+		_, err = w.engine.Apply(t.Context(), p, 0)
+		w.must(err)
+		c.meanwhile(w)
+		_, err = w.engine.Undo(t.Context(), Selection{})
+		w.must(err)
+		if c.back {
+			w.sameButFolderTimes(before, name)
+		} else if got := w.read("etc/passwd"); got != "old\nmore\n" || w.read("etc/passwd-") != "old\nnew\nmore\n" {
+			t.Errorf("%s: what they wrote is gone: %q and %q", name, got, w.read("etc/passwd-"))
+		}
+	}
+}
+
+func (*enginePlanner) Verify(context.Context, Machine) error { return nil }

@@ -56,6 +56,7 @@ type intent struct {
 	Before *snapshot `json:"before,omitempty"`
 	After  *look     `json:"after,omitempty"`
 	Folder time.Time `json:"folder_time,omitzero"` // when the folder was last changed before
+	Side   string    `json:"side,omitempty"`       // of a Touched: the file whose content decides
 
 	Argv []string  `json:"argv,omitempty"` // of a Program, to be told
 	Undo []Command `json:"undo,omitempty"`

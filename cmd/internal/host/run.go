@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // ExitError is a program that ran and did not succeed.
@@ -36,15 +39,39 @@ func runHere(ctx context.Context, c Command) (Result, error) {
 	cmd.Env = append(cmd.Env, c.Env...)
 	var stdout, stderr head
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	ownGroup(cmd)
+	runtime.LockOSThread() // what endWithUs asks for hangs on the thread that starts the program
+	defer runtime.UnlockOSThread()
 	if err := become(cmd, c.UID); err != nil {
 		return Result{}, err
 	}
 	err := cmd.Run()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil // it has succeeded; a service that it started keeps its output open
+	}
 	result := Result{Stdout: stdout.Bytes(), Stderr: stderr.Bytes()}
+	if err != nil && ctx.Err() != nil {
+		return result, fmt.Errorf("%s was called off: %w", c.Argv[0], context.Cause(ctx))
+	}
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return result, &ExitError{Program: c.Argv[0], Code: exit.ExitCode(), Stderr: said(result)}
 	}
 	return result, err
+}
+
+// endGrace is how long a program that is called off may clean up after itself,
+// such as useradd its locks.
+const endGrace = 10 * time.Second
+
+// ownGroup keeps Ctrl-C on the terminal from the program, since it is gateway
+// that decides what becomes of it: called off, it and all that it started are
+// asked to end. Without gateway it ends as well, so that whoever takes back what
+// gateway had begun meets nobody who still goes on with it.
+func ownGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	endWithUs(cmd.SysProcAttr)
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = endGrace
 }
 
 // proxies are the variables by which a program that fetches something, such as

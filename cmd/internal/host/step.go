@@ -49,8 +49,8 @@ type Refusal struct {
 }
 
 // Act is the smallest thing that is done to a machine. The kinds are File, Gone,
-// Folder, Attributes, Symlink, Program and Download: each is written to the journal
-// with what was there before, so that a later process can take it back.
+// Folder, Attributes, Symlink, Program, Touched and Download: each is written to the
+// journal with what was there before, so that a later process can take it back.
 type Act interface{ act() }
 
 // Owner is a user and a group by number.

@@ -67,6 +67,9 @@ func (r *running) undo(ctx context.Context, a loadedAct) error {
 		return err
 	}
 	defer p.close()
+	if a.Side != "" {
+		return r.undoSide(p, a)
+	}
 	return r.undoOnFile(p, a)
 }
 

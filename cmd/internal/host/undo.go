@@ -107,7 +107,7 @@ func (s *session) describe(run *loadedRun, acts []loadedAct, later map[string]lo
 	}
 	seen := map[string]bool{}
 	for _, a := range run.remaining(nil) {
-		if a.Path == "" || seen[a.Path] {
+		if a.Path == "" || a.Side != "" || seen[a.Path] {
 			continue
 		}
 		seen[a.Path] = true
@@ -120,7 +120,7 @@ func (s *session) describe(run *loadedRun, acts []loadedAct, later map[string]lo
 		}
 	}
 	for _, a := range acts { // ends with the first act on each path
-		if a.Path != "" {
+		if a.Path != "" && a.Side == "" {
 			later[a.Path] = a.Before.look
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"gateway/cmd/internal/host"
 	"gateway/cmd/internal/host/account"
@@ -61,7 +62,26 @@ func (s *Step) Plan(ctx context.Context, m host.Machine) (host.Plan, error) {
 			return p, err
 		}
 	}
+	rememberDatabase(&p)
 	return p, nil
+}
+
+// rememberDatabase has the times of the account database, and the copies that
+// its tools keep of it, put back with the accounts.
+func rememberDatabase(p *host.Plan) {
+	runsTool := func(act host.Act) bool { _, is := act.(host.Program); return is }
+	for i, c := range p.Changes {
+		if !slices.ContainsFunc(c.Acts, runsTool) {
+			continue
+		}
+		var acts []host.Act
+		for _, name := range []string{"passwd", "group", "shadow", "gshadow", "subuid", "subgid"} {
+			file := "/etc/" + name
+			acts = append(acts, host.Touched{Path: file}, host.Touched{Path: file + "-", With: file})
+		}
+		p.Changes[i].Acts = append(acts, c.Acts...)
+		return // the tools of later changes are taken back before
+	}
 }
 
 // Ready has nothing to add: no other step changes accounts.

@@ -129,7 +129,9 @@ func userPlan(t *testing.T, h *userHost, s *Step) string {
 	for _, c := range p.Changes {
 		lines = append(lines, c.What)
 		for _, act := range c.Acts {
-			lines = append(lines, "  "+userAct(act))
+			if _, is := act.(host.Touched); !is { // of the account database, in front of every first tool
+				lines = append(lines, "  "+userAct(act))
+			}
 		}
 	}
 	for _, r := range p.Refusals {
@@ -413,7 +415,7 @@ func TestRemove_IsTakenBackWithNumbersAndGroups(t *testing.T) {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	var undo []string
-	for _, c := range p.Changes[0].Acts[0].(host.Program).Undo {
+	for _, c := range p.Changes[0].Acts[len(p.Changes[0].Acts)-1].(host.Program).Undo {
 		line := c.Argv
 		if i := slices.Index(line, "sh"); i >= 0 && len(line) > 4 && line[0] == "sh" {
 			line = line[4:]
