@@ -67,11 +67,14 @@ func TestHost_ClosesACloudImageToPasswordsUntilUndo(t *testing.T) {
 	h, key := hostWithBoss(t)
 	h.Write(t, "/etc/ssh/sshd_config.d/50-cloud-init.conf", hostCloud, 0o600)
 	h.Run(t, "systemctl", "reload", "ssh")
+	h.Put(t, key.Path, "/home/boss/key", 0o600)
+	h.Run(t, "chown", "-R", "boss:", "/home/boss")
 	before := h.Tree(t, "/var/lib/gateway", "/var/lib/sudo")
 	hostIs(t, "before", hostLets(t, h, key), "key password keyboard-interactive")
 
 	hostRun(t, h, key, "sudo "+hostApply+" && sudo gateway setup confirm", 1, "log in anew by ssh")
 	hostIs(t, "applied", hostLets(t, h, key), "key")
+	hostRun(t, h, key, "ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -i key boss@127.0.0.1 sudo gateway setup confirm", 1, "another one on this same host")
 	hostRun(t, h, key, "sudo gateway setup confirm", 0, "")
 	applied := h.Tree(t, "/var/lib/sudo")
 	hostRun(t, h, key, "sudo "+hostApply, 0, "othing to do")
@@ -126,6 +129,9 @@ func TestHost_RefusesWhileNoAdminWouldGetIn(t *testing.T) {
 
 	h.Script(t, "sed -i '$d' /etc/ssh/sshd_config; echo 'AllowUsers nobody' >>/etc/ssh/sshd_config")
 	hostRefused(t, h, "not in sshd's AllowUsers")
+	h.Write(t, "/etc/gateway/config.toml", "[setup.sshd]\nallow_users = [\"boss\"]\n", 0o644)
+	hostRefused(t, h, `sshd would hold to "AllowUsers boss nobody", and not to "boss" alone`)
+	h.Script(t, "rm /etc/gateway/config.toml")
 
 	h.Script(t, "sed -i '$d' /etc/ssh/sshd_config; echo 'Nonsense yes' >>/etc/ssh/sshd_config")
 	hostRefused(t, h, "Bad configuration option: Nonsense")

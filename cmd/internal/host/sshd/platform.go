@@ -14,7 +14,7 @@ func (s *Step) unsupported(m host.Machine) *host.Refusal {
 		return &host.Refusal{
 			What:    "sshd is changed on Linux only",
 			Why:     "who may log in, and who is an admin, is kept elsewhere on " + m.OS,
-			Instead: "log in by key first, then: printf '" + oneLine(s.config.settings()) + "' | sudo tee /etc/ssh/sshd_config.d/000-gateway.conf",
+			Instead: "log in by key first, then: printf '" + printfText(s.config.settings()) + "' | sudo tee /etc/ssh/sshd_config.d/000-gateway.conf",
 		}
 	}
 	if !account.Installed(m, "sshd") {
@@ -26,7 +26,8 @@ func (s *Step) unsupported(m host.Machine) *host.Refusal {
 	return nil
 }
 
-func oneLine(all []setting) string {
+// printfText is what printf(1) makes the lines of.
+func printfText(all []setting) string {
 	text := ""
 	for _, s := range all {
 		text += s.keyword + " " + s.value + `\n`

@@ -60,17 +60,16 @@ func (s *Step) Plan(ctx context.Context, m host.Machine) (host.Plan, error) {
 	if err != nil {
 		return host.Plan{}, err
 	}
-	plan := host.Plan{Refusals: v.place.refusals, Notes: v.notes()}
 	closing, err := v.changes(m)
 	if err != nil {
 		return host.Plan{}, err
 	}
-	plan.Changes = append(mendChanges(m, j.accounts.People()), closing...)
-	if len(closing) > 0 && len(plan.Refusals) == 0 {
-		plan.Refusals, err = j.refusals(ctx)
+	plan := host.Plan{Changes: append(mendChanges(m, j.accounts.People()), closing...), Refusals: v.place.refusals, Notes: v.notes()}
+	if len(plan.Refusals) == 0 {
+		plan.Refusals, err = j.unmet(ctx)
 	}
-	if err == nil && len(plan.Changes) == 0 {
-		plan.Refusals, err = s.unmet(ctx, m)
+	if err == nil && len(plan.Refusals) == 0 && len(closing) > 0 {
+		plan.Refusals, err = j.refusals(ctx)
 	}
 	return plan, err
 }
@@ -97,7 +96,7 @@ func (s *Step) survey(ctx context.Context, m host.Machine) (survey, error) {
 	_, err = v.trial.sshd(ctx, "-t")
 	if exit := (*host.ExitError)(nil); errors.As(err, &exit) {
 		v.place.refusals = append(v.place.refusals, host.Refusal{
-			What:    "sshd would not take the new settings: " + exit.Stderr,
+			What:    "sshd would not take the new settings: " + oneLine(exit.Stderr),
 			Why:     "another line of its configuration needs what they forbid",
 			Instead: "change that line, then run this again",
 		})
@@ -173,11 +172,7 @@ func (s *Step) Ready(ctx context.Context, m host.Machine) error {
 	if err := describe(v.place.refusals); err != nil {
 		return err
 	}
-	return s.keepsAnAdmin(ctx, m, v.trial.settings)
-}
-
-func (s *Step) keepsAnAdmin(ctx context.Context, m host.Machine, settings ask) error {
-	j, err := s.newJudge(m, settings, nil)
+	j, err := s.newJudge(m, v.trial.settings, nil)
 	if err != nil {
 		return err
 	}
@@ -195,8 +190,13 @@ func brokenPlan(result host.Result, err error) (host.Plan, error) {
 		return host.Plan{}, fmt.Errorf("test the configuration of sshd: %w", err)
 	}
 	return host.Plan{Refusals: []host.Refusal{{
-		What:    "the configuration of sshd is broken as it is: " + strings.TrimSpace(string(result.Stderr)),
+		What:    "the configuration of sshd is broken as it is: " + oneLine(string(result.Stderr)),
 		Why:     "the running sshd would not take any change, and would not start again",
 		Instead: "mend it until `sshd -t` says nothing, then run this again",
 	}}}, nil
+}
+
+// oneLine makes of the lines that sshd prints a part of a sentence.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }

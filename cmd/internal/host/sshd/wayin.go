@@ -39,7 +39,7 @@ func (j judge) refusals(ctx context.Context) ([]host.Refusal, error) {
 		return []host.Refusal{{
 			What:    "no admin could log in by ssh any more",
 			Why:     why,
-			Instead: "give an admin a key first: gateway setup user add NAME --sudo password --key FILE.pub",
+			Instead: "make one first, or give one a key: sudo gateway setup user add NAME --sudo --password --key FILE.pub",
 		}}, nil
 	}
 	return j.keepsThePresent(ctx)
@@ -110,7 +110,7 @@ func (j judge) keepsThePresent(ctx context.Context) ([]host.Refusal, error) {
 	return []host.Refusal{{
 		What:    "you are logged in as " + you + " and could not log in again",
 		Why:     strings.Join(reasons, "; "),
-		Instead: "give your account a key first, or do this from the account of another admin",
+		Instead: "give your account a key first (sudo gateway setup user key NAME --add FILE.pub), or do this from the account of another admin",
 	}}, nil
 }
 
