@@ -155,7 +155,7 @@ type hostScene struct {
 	name, seed    string
 	before, after string
 	options       []string // of ssh
-	also          func(t *testing.T, h *hosttest.Host)
+	also          func(t *testing.T, h *hosttest.Host, key hosttest.Key)
 }
 
 // hostOldSSHD plays a version that does not know Include, before the real one.
@@ -176,7 +176,7 @@ func hostScenes() []hostScene {
 			name:   "modes of .ssh behind a linked home",
 			seed:   "mv /home /srv/homes; ln -s /srv/homes /home; chmod 777 /home/boss/.ssh; chmod 666 /home/boss/.ssh/authorized_keys",
 			before: "password", after: "key",
-			also: func(t *testing.T, h *hosttest.Host) {
+			also: func(t *testing.T, h *hosttest.Host, _ hosttest.Key) {
 				modes := h.Run(t, "stat", "-c", "%a %U", "/home/boss/.ssh", "/home/boss/.ssh/authorized_keys")
 				hostIs(t, "modes", modes, "700 boss\n600 boss\n")
 			},
@@ -184,7 +184,7 @@ func hostScenes() []hostScene {
 			name:   "another port and no Include",
 			seed:   "sed -i 's/^Include.*/Port 2222/' /etc/ssh/sshd_config; echo 'PasswordAuthentication yes' >/etc/ssh/sshd_config.d/50-cloud-init.conf; systemctl restart ssh",
 			before: "key password", after: "key", options: []string{"-p", "2222"},
-			also: func(t *testing.T, h *hosttest.Host) {
+			also: func(t *testing.T, h *hosttest.Host, _ hosttest.Key) {
 				if text := h.Run(t, "cat", mainFile); !strings.HasPrefix(text, "Include "+dropInFile+"\n") {
 					t.Errorf("the main file is %q", text)
 				}
@@ -198,7 +198,8 @@ func hostScenes() []hostScene {
 			name:   "started by a socket",
 			seed:   "systemctl -q disable --now ssh.service; systemctl -q enable --now ssh.socket; test ! -e /run/sshd",
 			before: "key password", after: "key",
-			also: func(t *testing.T, h *hosttest.Host) {
+			also: func(t *testing.T, h *hosttest.Host, key hosttest.Key) {
+				hostRun(t, h, key, "sudo gateway setup undo --yes && sudo "+hostApply+" --confirm-within 0 && echo still here", 0, "still here")
 				hostIs(t, "the socket", h.Run(t, "systemctl", "is-active", "ssh.socket"), "active\n")
 			},
 		},
@@ -221,7 +222,7 @@ func TestHost_WorksHoweverSSHDIsSetUp(t *testing.T) {
 			h.Run(t, "gateway", "setup", "apply", "sshd", "--yes")
 			hostIs(t, "applied", hostLets(t, h, key, scene.options...), scene.after)
 			if scene.also != nil {
-				scene.also(t, h)
+				scene.also(t, h, key)
 			}
 			h.Run(t, "gateway", "setup", "undo", "--yes")
 			hostIs(t, "after undo", hostLets(t, h, key, scene.options...), scene.before)

@@ -127,8 +127,8 @@ func (v survey) changes(m host.Machine) ([]host.Change, error) {
 	reload := v.daemon.reload(v.pidFile)
 	changes[0].Acts = append([]host.Act{host.Program{Undo: []host.Command{reload}}}, changes[0].Acts...)
 	return append(changes, host.Change{
-		What:   fmt.Sprintf("test the configuration with `sshd -t` and reload %s", v.daemon),
-		Why:    "a reload ends no session, and a configuration that sshd does not take changes nothing",
+		What:   "test the configuration with `sshd -t`, then " + v.daemon.reloading(),
+		Why:    "no session is ended, and a configuration that sshd does not take changes nothing",
 		Switch: true,
 		Acts:   []host.Act{host.Program{Do: host.Command{Argv: account.SSHDCommand(m, "-t")}}, host.Program{Do: reload}},
 	}), nil

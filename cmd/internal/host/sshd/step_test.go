@@ -68,15 +68,16 @@ func TestDaemonOf_KnowsServiceAndSocketUnderEitherName(t *testing.T) {
 	for _, c := range []struct {
 		text, service string
 		running       bool
+		socket        string
 		sockets       []string
 	}{
-		{"Id=ssh.service\nLoadState=loaded\nActiveState=active\n\nId=ssh.service\nLoadState=loaded\nActiveState=active\n\nId=ssh.socket\nLoadState=loaded\nActiveState=inactive\nListen=[::]:22 (Stream)\n", "ssh.service", true, nil},
-		{"Id=ssh.service\nLoadState=not-found\nActiveState=inactive\n\nId=sshd.service\nLoadState=loaded\nActiveState=active\n", "sshd.service", true, nil},
-		{"Id=ssh.service\nLoadState=loaded\nActiveState=inactive\n\nId=ssh.socket\nLoadState=loaded\nActiveState=active\nListen=0.0.0.0:2222 (Stream)\nListen=[::]:2222 (Stream)\n", "ssh.service", false, []string{"0.0.0.0:2222", "[::]:2222"}},
-		{"", "", false, nil},
+		{"Id=ssh.service\nLoadState=loaded\nActiveState=active\n\nId=ssh.service\nLoadState=loaded\nActiveState=active\n\nId=ssh.socket\nLoadState=loaded\nActiveState=inactive\nListen=[::]:22 (Stream)\n", "ssh.service", true, "ssh.socket", nil},
+		{"Id=ssh.service\nLoadState=not-found\nActiveState=inactive\n\nId=sshd.service\nLoadState=loaded\nActiveState=active\n", "sshd.service", true, "", nil},
+		{"Id=ssh.service\nLoadState=loaded\nActiveState=inactive\n\nId=ssh.socket\nLoadState=loaded\nActiveState=active\nListen=0.0.0.0:2222 (Stream)\nListen=[::]:2222 (Stream)\n", "ssh.service", false, "ssh.socket", []string{"0.0.0.0:2222", "[::]:2222"}},
+		{"", "", false, "", nil},
 	} {
 		d := daemonOf(parseUnits(c.text))
-		if want := (daemon{c.service, c.running, c.sockets}); !reflect.DeepEqual(d, want) {
+		if want := (daemon{c.service, c.running, c.socket, c.sockets}); !reflect.DeepEqual(d, want) {
 			t.Errorf("got %+v, want %+v", d, want)
 		}
 	}

@@ -21,7 +21,8 @@ type unit struct {
 type daemon struct {
 	service string   // "ssh.service" on Debian, "sshd.service" elsewhere; "" without systemd
 	running bool     // the service is
-	sockets []string // where systemd listens for it
+	socket  string   // the unit that may listen in its place, or ""
+	sockets []string // where it does
 }
 
 // findDaemon asks systemd for sshd, under both of its names.
@@ -39,6 +40,9 @@ func daemonOf(units []unit) daemon {
 		switch {
 		case u.load != "loaded" && u.load != "masked":
 		case strings.HasSuffix(u.id, ".socket"):
+			if u.active == "active" || d.socket == "" {
+				d.socket = u.id
+			}
 			if u.active == "active" {
 				d.sockets = append(d.sockets, u.listen...)
 			}
@@ -76,21 +80,42 @@ func parseUnits(text string) []unit {
 	return units
 }
 
+// The ways in which a running sshd comes to read its configuration again.
+const (
+	reloadProcess = `if pid=$(cat "$1" 2>/dev/null) && [ "$(cat "/proc/$pid/comm")" = sshd ]; then kill -HUP "$pid"; fi`
+	reloadService = `if systemctl is-active --quiet "$1"; then systemctl reload "$1"; fi`
+	// An sshd that a socket has started can't take the port a second time, and would
+	// end with an error. It is stopped: its sessions go on, and the socket, which
+	// never closes, starts another one at the next login.
+	reloadBehindSocket = `if ! systemctl is-active --quiet "$2"; then
+	` + reloadService + `
+elif systemctl is-active --quiet "$1"; then
+	systemctl stop "$1"
+fi`
+)
+
 // reload makes a running sshd read its configuration again, and does nothing
-// where none runs: a socket starts it at the next login. It is never a restart,
-// which with a bad configuration would end with the port closed.
+// where none runs. The port is never closed, as it would be after a restart with
+// a configuration that sshd does not take.
 func (d daemon) reload(pidFile string) host.Command {
-	if d.service == "" {
-		return host.Command{Argv: []string{"sh", "-c", `if pid=$(cat "$1" 2>/dev/null) && [ "$(cat "/proc/$pid/comm")" = sshd ]; then kill -HUP "$pid"; fi`, "sh", pidFile}}
+	switch {
+	case d.service == "":
+		return host.Command{Argv: []string{"sh", "-c", reloadProcess, "sh", pidFile}}
+	case d.socket == "":
+		return host.Command{Argv: []string{"sh", "-c", reloadService, "sh", d.service}}
 	}
-	return host.Command{Argv: []string{"sh", "-c", `if systemctl is-active --quiet "$1"; then systemctl reload "$1"; fi`, "sh", d.service}}
+	return host.Command{Argv: []string{"sh", "-c", reloadBehindSocket, "sh", d.service, d.socket}}
 }
 
-func (d daemon) String() string {
-	if d.service == "" {
-		return "sshd"
+// reloading says what reload does.
+func (d daemon) reloading() string {
+	switch {
+	case d.service == "":
+		return "reload sshd"
+	case len(d.sockets) > 0:
+		return "end the listening " + d.service + ", which " + d.socket + " starts anew at the next login"
 	}
-	return d.service
+	return "reload " + d.service
 }
 
 // addresses are where a client on this host reaches sshd.
