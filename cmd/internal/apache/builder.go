@@ -34,7 +34,7 @@ func (b *builder) site() *table {
 	nodes := b.nodes()
 	root := nodes[0]
 	b.fillSite(site, root)
-	for _, n := range b.patternNodes(root) {
+	for _, n := range b.patternNodes(nodes) {
 		b.addRoute(site, n, root)
 	}
 	for _, n := range nodes[1:] {

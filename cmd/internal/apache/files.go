@@ -44,7 +44,7 @@ func (b *builder) fileRule(d *Directive) *rule {
 		}
 		return nil
 	case !closes(d.Children) && lastOf(d.Children, "SetHandler") == nil:
-		return nil // other settings are told by the table of directives
+		return nil // see guardedFiles
 	case err != nil:
 		b.ledger.lost(d, err.Error(), "see that no such file lies below root")
 		return nil
@@ -63,6 +63,24 @@ func (b *builder) fileRule(d *Directive) *rule {
 		b.ledger.lost(handler, "gateway does not run such files; their paths are answered with 404, so that nobody sees the source", "let a program of its own serve them over HTTP, as a backend")
 	}
 	return r
+}
+
+// guardedFiles are the <Files> sections that say who may come, as sections for the
+// paths of such files.
+func (b *builder) guardedFiles() []*section {
+	var all []*section
+	for _, scope := range b.fileScopes() {
+		for _, d := range named(scope, "Files", "FilesMatch") {
+			pattern, err := filePattern(d)
+			if err != nil || hidesDotfiles(pattern) || closes(d.Children) || len(authorization(d.Children)) == 0 {
+				continue
+			}
+			if m, _, err := parsePattern(pattern, false); err == nil {
+				all = append(all, &section{matcher: m, from: d})
+			}
+		}
+	}
+	return all
 }
 
 // closes reports sections that let nobody in.

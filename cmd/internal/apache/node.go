@@ -26,7 +26,7 @@ func (b *builder) nodes() []*node {
 		add(s.matcher)
 	}
 	for _, n := range all {
-		n.rule = decide(b.rules, n.prefix)
+		n.rule = decide(b.rules, n.matcher)
 		n.settings, n.headers = b.settingsAt(n.matcher, n.rule)
 	}
 	return all
@@ -34,7 +34,7 @@ func (b *builder) nodes() []*node {
 
 // patternNodes are the patterns among the rules and sections, in httpd's order.
 // gateway tries them before all prefixes.
-func (b *builder) patternNodes(root *node) []*node {
+func (b *builder) patternNodes(nodes []*node) []*node {
 	var all []*node
 	for i, r := range b.rules {
 		if r.re == nil || b.shadowed(r, b.rules[:i]) {
@@ -51,7 +51,7 @@ func (b *builder) patternNodes(root *node) []*node {
 	}
 	for _, s := range b.sections {
 		if s.re != nil {
-			if n := b.patternSection(s, root); n != nil {
+			if n := b.patternSection(s, nodes); n != nil {
 				all = append(all, n)
 			}
 		}
@@ -67,7 +67,7 @@ func (b *builder) beyond(r *rule) *rule {
 		skipped = rewriting
 	}
 	left := slices.DeleteFunc(slices.Clone(b.rules), func(other *rule) bool { return other.stage == skipped })
-	next := decide(left, r.sample())
+	next := decide(left, exactly(r.sample()))
 	if next != nil && b.mapsPath(&node{matcher: r.matcher, rule: next}) {
 		b.ledger.lost(r.from[0], "gateway has no pattern for paths that "+next.from[0].Position.String()+" maps to others; they get 404", "write a [[site.route]] with a path instead of the pattern")
 		return nil
@@ -106,21 +106,53 @@ func (b *builder) warnOrder(r *rule, i int) {
 
 // patternSection is a <LocationMatch> that only sets something: a route like the
 // one that its paths have anyway, with its settings.
-func (b *builder) patternSection(s *section, root *node) *node {
-	r := decide(b.rules, matcher{pattern: s.pattern, re: s.re}.sample())
-	if r != nil && r.re == nil && !r.exact && (r.kind == redirected || r.kind == responded) {
+func (b *builder) patternSection(s *section, nodes []*node) *node {
+	root := nodes[0]
+	r := decide(b.rules, exactly(s.sample()))
+	if r != nil && (r.kind == redirected || r.kind == responded) && r.re == nil && !r.exact {
 		return nil
+	}
+	if closes(s.from.Children) {
+		r := b.refusal(s.matcher, rewriting, 403, append([]*Directive{s.from}, authorization(s.from.Children)...)...)
+		return &node{matcher: s.matcher, rule: r, settings: &table{}, from: r.from}
 	}
 	n := &node{matcher: s.matcher, rule: r, from: []*Directive{s.from}}
 	n.settings, n.headers = b.settingsAt(matcher{prefix: s.sample()}, r, s)
-	if r != nil && b.mapsPath(n) {
-		b.ledger.lost(s.from, "gateway has no pattern with settings for paths that "+r.from[0].Position.String()+" maps to others", "write a [[site.route]] with a path instead of the pattern")
-		return nil
+	if why := b.cannotGuard(s, n, nodes); why != "" {
+		return b.lostPattern(s, why)
 	}
 	if n.settings.content() == root.settings.content() && len(n.headers) == len(root.headers) {
 		return nil
 	}
 	return n
+}
+
+// cannotGuard tells why a pattern can't have settings of its own: a route has one
+// way to answer, and the paths of the pattern have several.
+func (b *builder) cannotGuard(s *section, n *node, nodes []*node) string {
+	if n.rule != nil && b.mapsPath(n) {
+		return "gateway has no pattern with settings for paths that " + n.rule.from[0].Position.String() + " maps to others"
+	}
+	for _, other := range nodes[1:] {
+		if other.rule != n.rule && !s.disjoint(other.matcher) && !other.exact {
+			return "the paths of its pattern are answered in several ways, and a route has one"
+		}
+	}
+	return ""
+}
+
+// lostPattern tells that a section with a pattern is not carried. If it says who
+// may come, its paths are closed.
+func (b *builder) lostPattern(s *section, why string) *node {
+	if !s.excludes() {
+		b.ledger.lost(s.from, why, "write a [[site.route]] with a path instead of the pattern")
+		return nil
+	}
+	for _, d := range append([]*Directive{s.from}, authorization(s.from.Children)...) {
+		b.ledger.lost(d, why+"; so that nobody gets in who should not, its paths are closed to all", "write a [[site.route]] with a path and allow instead of the pattern")
+	}
+	r := b.refusal(s.matcher, rewriting, 403, s.from)
+	return &node{matcher: s.matcher, rule: r, settings: &table{}, from: r.from}
 }
 
 func (b *builder) mapsPath(n *node) bool {

@@ -145,7 +145,7 @@ func (b *builder) narrow(m matcher, groups string, only matcher, step rewriteSte
 		}
 		return only, groups
 	}
-	if !only.covers(m.literal()) {
+	if !only.covers(exactly(m.literal())) {
 		b.ledger.differently(step.rule, "its condition on the path is left out, since its own pattern is narrower")
 	}
 	return m, groups
@@ -228,7 +228,7 @@ func (b *builder) rewriteRedirect(r *rule, step rewriteStep, target, groups stri
 		r.kind = responded
 		return []*rule{r}
 	}
-	text, err := asTemplate(target, groups, conditions)
+	text, err := asTemplate(b.withName(target), groups, conditions)
 	if err == nil && !strings.Contains(text, "://") && !strings.HasPrefix(text, "/") {
 		err = fmt.Errorf("its target is no URL")
 	}
@@ -241,6 +241,21 @@ func (b *builder) rewriteRedirect(r *rule, step rewriteStep, target, groups stri
 	}
 	r.kind, r.target, r.whole = redirected, withQuery(text, step), true
 	return []*rule{r}
+}
+
+// withName puts the site's own name into a target that makes another one of it,
+// such as https://www.%{HTTP_HOST}/: gateway's {host} stands alone.
+func (b *builder) withName(target string) string {
+	scheme, rest, found := strings.Cut(target, "://")
+	if !found || b.name == "" || strings.Contains(b.name, "*") {
+		return target
+	}
+	for _, variable := range []string{"%{HTTP_HOST}", "%{SERVER_NAME}", "%{HTTP:Host}"} {
+		if at := strings.Index(rest, variable); at > 0 && !strings.Contains(rest[:at], "/") {
+			rest = strings.Replace(rest, variable, b.name, 1)
+		}
+	}
+	return scheme + "://" + rest
 }
 
 // withQuery says in gateway's way what becomes of the client's query.

@@ -17,7 +17,7 @@ func (b *builder) rewriteInternally(r *rule, step rewriteStep, target, groups st
 		return nil
 	}
 	sample, _, _ := strings.Cut(text, "{")
-	next := decide(b.later, sample)
+	next := decide(b.later, exactly(sample))
 	switch {
 	case next == nil || next.kind == static && !b.sitesOwn(next):
 		b.lostStep(step, "no backend and no folder takes the new path")
@@ -59,7 +59,7 @@ func (b *builder) websocketRule(r *rule, step rewriteStep, groups string) []*rul
 		b.lostStep(step, err.Error())
 		return nil
 	}
-	next := decide(b.later, r.sample())
+	next := decide(b.later, r.matcher)
 	if next != nil && next.kind == proxied && next.backend.url == where.url {
 		b.notNeededAll(step, "WebSockets go the way of all requests to "+where.url+" without a rule of their own")
 		return nil
@@ -75,6 +75,9 @@ func (b *builder) firstOf(d *Directive) string {
 	url, _ := b.balanced(d, d.arg(1))
 	return url
 }
+
+// exactly is the node of one path.
+func exactly(path string) matcher { return matcher{prefix: path, exact: true} }
 
 // sample is a path that the matcher takes.
 func (m matcher) sample() string {

@@ -13,15 +13,16 @@ type matcher struct {
 	re      *regexp.Regexp
 }
 
-// covers reports whether a sample path is one of the matcher's.
-func (m matcher) covers(path string) bool {
+// covers reports whether the matcher takes all paths of a node, which is an exact
+// path or a prefix: one exact path is not all that is below it.
+func (m matcher) covers(at matcher) bool {
 	switch {
 	case m.re != nil:
-		return m.re.MatchString(path)
+		return m.re.MatchString(at.sample())
 	case m.exact:
-		return path == m.prefix
+		return at.exact && at.prefix == m.prefix
 	}
-	return within(path, m.prefix)
+	return within(at.sample(), m.prefix)
 }
 
 // within reports whether a path lies under a prefix, segment by segment.
@@ -90,21 +91,21 @@ type rule struct {
 	used     bool
 }
 
-// applies reports whether the rule is for a path.
-func (r *rule) applies(path string) bool {
+// applies reports whether the rule is for a node.
+func (r *rule) applies(at matcher) bool {
 	for _, m := range r.except {
-		if m.covers(path) {
+		if m.covers(at) {
 			return false
 		}
 	}
-	return r.covers(path)
+	return r.covers(at)
 }
 
-// decide finds the rule for a path as httpd does; nil if none is.
-func decide(rules []*rule, path string) *rule {
+// decide finds the rule for a node as httpd does; nil if none is.
+func decide(rules []*rule, at matcher) *rule {
 	skipped := map[stage]bool{}
 	for _, r := range rules {
-		if skipped[r.stage] || !r.applies(path) {
+		if skipped[r.stage] || !r.applies(at) {
 			continue
 		}
 		r.used = true

@@ -26,7 +26,7 @@ func (b *builder) findSections() []*section {
 			all = append(all, s)
 		}
 	}
-	return slices.Concat(b.directories(), all)
+	return slices.Concat(b.directories(), b.guardedFiles(), all)
 }
 
 // tellsStatus knows the pages about httpd itself.
@@ -75,31 +75,43 @@ func (b *builder) directories() []*section {
 			continue // told by the table of directives
 		}
 		folder := b.absolute(d.arg(0))
-		all = append(all, &section{matcher: matcher{prefix: b.shownAt(folder)}, from: d, folder: folder})
+		for _, path := range b.shownAt(folder) {
+			all = append(all, &section{matcher: matcher{prefix: path}, from: d, folder: folder})
+		}
 	}
 	slices.SortStableFunc(all, func(x, y *section) int { return len(x.folder) - len(y.folder) })
 	return all
 }
 
-// shownAt is the path at which a folder below the DocumentRoot shows; "" for
-// others, which make no node of their own.
-func (b *builder) shownAt(folder string) string {
-	root := b.host.last("DocumentRoot")
-	if root == nil {
-		return ""
+// shownAt are the paths at which a folder below the DocumentRoot or an Alias
+// shows. A folder above them has "", which makes no node of its own.
+func (b *builder) shownAt(folder string) []string {
+	paths := []string{""}
+	add := func(root, at string) {
+		below, err := filepath.Rel(b.absolute(root), folder)
+		if err == nil && below != "." && !strings.HasPrefix(below, "..") {
+			paths = append(paths, path.Join("/", at, filepath.ToSlash(below)))
+		}
 	}
-	below, err := filepath.Rel(b.absolute(root.arg(0)), folder)
-	if err != nil || below == "." || strings.HasPrefix(below, "..") {
-		return ""
+	if root := b.host.last("DocumentRoot"); root != nil {
+		add(root.arg(0), "")
 	}
-	return path.Join("/", filepath.ToSlash(below))
+	for _, d := range b.host.ownFirst("Alias") {
+		if len(d.Args) > 1 {
+			add(d.arg(1), d.arg(0))
+		}
+	}
+	if len(paths) > 1 {
+		return paths[1:]
+	}
+	return paths
 }
 
 // holds reports whether the section's settings are in effect for a path that a
 // rule answers.
 func (s *section) holds(at matcher, r *rule) bool {
 	if s.folder == "" {
-		return s.covers(at.prefix)
+		return s.covers(at)
 	}
 	if r == nil || r.kind != static {
 		return false
@@ -126,7 +138,7 @@ func (s *section) excludes() bool {
 func (b *builder) setting(name string, at matcher) *Directive {
 	found := b.host.last(name)
 	for _, s := range b.sections {
-		if d := lastOf(s.from.Children, name); d != nil && s.folder == "" && s.covers(at.sample()) {
+		if d := lastOf(s.from.Children, name); d != nil && s.folder == "" && s.covers(at) {
 			found = d
 		}
 	}
