@@ -150,6 +150,36 @@ func TestHost_RefusesWhileNoAdminWouldGetIn(t *testing.T) {
 	}
 }
 
+func TestHost_MakesAnAdminAndClosesSSHInOneRun(t *testing.T) {
+	h := hosttest.Boot(t, hosttest.Options{})
+	key := hosttest.NewKey(t)
+	h.SetPassword(t, "root", hostPassword)
+	h.Authorize(t, "root", key.Public)
+	h.Write(t, "/etc/ssh/sshd_config.d/50-cloud-init.conf", "PermitRootLogin yes\n", 0o600)
+	h.Write(t, "/etc/gateway/config.toml", "[[setup.user]]\nname = \"boss\"\nsudo = \"nopasswd\"\nauthorized_keys = [\""+key.Public+"\"]\n\n[setup.sshd]\nallow_users = [\"boss\"]\nmax_auth_tries = 4\nkeepalive = \"1m\"\nforwarding = false\n", 0o644)
+	h.Run(t, "systemctl", "reload", "ssh")
+	before := h.Tree(t, "/var/lib/gateway")
+	hostRefused(t, h, "no admin could log in") // only sshd, without the user
+	if r := h.Gateway(t, "setup", "apply", "--yes"); r.Code != 0 {
+		t.Fatalf("apply: %+v", r)
+	}
+	hostRun(t, h, key, "sudo sshd -T | grep -E 'maxauthtries|clientalive|disableforw|allowusers' | sort | tr '\\n' ' '", 0,
+		"allowusers boss clientalivecountmax 3 clientaliveinterval 60 disableforwarding yes maxauthtries 4")
+	hostRun(t, h, key, "sudo gateway setup plan", 0, "nothing to do")
+	if r := h.SSH(t, "root", key, "true"); r.Code != hosttest.RefusedLogin {
+		t.Errorf("root is let in: %+v", r)
+	}
+	// An account that still has processes is not removed, and systemd keeps one for a while.
+	h.Run(t, "timeout", "30", "sh", "-c", "loginctl terminate-user boss; while pgrep -u boss >/dev/null; do sleep 0.1; done")
+	h.Run(t, "gateway", "setup", "undo", "--yes")
+	if r := h.SSH(t, "root", key, "true"); r.Code != 0 {
+		t.Errorf("after undo root is not let in: %+v", r)
+	}
+	if diff := before.Diff(h.Tree(t, "/var/lib/gateway")); diff != "" {
+		t.Errorf("undo left behind:\n%s", diff)
+	}
+}
+
 // hostScene is a host before the step, and how its admin gets in then and later.
 type hostScene struct {
 	name, seed    string

@@ -67,8 +67,12 @@ func (r reader) text(file string) (string, error) {
 		return text, nil
 	}
 	data, err := r.machine.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) && file != mainFile {
-		return "", nil // gone since its folder was listed
+	switch {
+	case file == mainFile:
+	case errors.Is(err, fs.ErrNotExist): // gone since its folder was listed
+		return "", nil
+	case errors.Is(err, fs.ErrPermission) && r.machine.UID != 0: // as those of cloud-init are; what an unprivileged plan can't tell, it says
+		return "", nil
 	}
 	return string(data), err
 }

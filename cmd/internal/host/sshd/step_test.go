@@ -166,6 +166,7 @@ func TestPlan_WithoutSSHDSaysSo(t *testing.T) {
 func TestPlan_OfSomebodyElseThanRootComparesTheFiles(t *testing.T) {
 	m := sshdMachine(t, map[string]string{mainFile: debianMain}, nil)
 	sshdWrite(t, m, "/usr/sbin/sshd", "", 0o755)
+	sshdWrite(t, m, "/etc/ssh/sshd_config.d/50-cloud-init.conf", "PasswordAuthentication yes\n", 0o600)
 	m.UID = 1000
 	p, err := New(Default(), nil).Plan(t.Context(), m)
 	if err != nil || len(p.Changes) != 1 || len(p.Notes) != 1 || len(p.Refusals) != 0 {
