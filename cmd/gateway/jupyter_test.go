@@ -78,6 +78,55 @@ func TestJupyter_ARealHubBehindGatewayLogsInRunsAndUploads(t *testing.T) {
 	browser.spawned(t)
 	browser.runs(t)
 	browser.uploads(t)
+	jupyterKnowsThePassword(t)
+}
+
+// jupyterKnowsThePassword asks Jupyter itself whether a hash of gateway's fits.
+func jupyterKnowsThePassword(t *testing.T) {
+	t.Helper()
+	cmd := exec.Command(hosttest.GatewayPath, "setup", "jupyter", "password", "--user", "alice", "--yes")
+	cmd.Stdin = strings.NewReader("öffne dich\n")
+	if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "argon2") {
+		t.Errorf("%v, printed %s", err, out)
+	}
+	const file = "/home/alice/.jupyter/jupyter_server_config.json"
+	const script = `import json, sys; from notebook.auth.security import passwd_check
+hash = json.load(open(sys.argv[1]))["IdentityProvider"]["hashed_password"]
+print(passwd_check(hash, "öffne dich"), passwd_check(hash, "other"))`
+	if got := jupyterRun(t, "python3", "-c", script, file); got != "True False\n" {
+		t.Errorf("Jupyter says %s", got)
+	}
+	if got := jupyterRun(t, "stat", "-c", "%a %U", file, "/home/alice/.jupyter"); got != "600 alice\n700 alice\n" {
+		t.Errorf("modes and owners: %s", got)
+	}
+	jupyterGateway(t, "setup", "undo", "--yes")
+}
+
+func TestJupyterPassword_PrintsAHashAndNothingElse(t *testing.T) {
+	for in, want := range map[string]int{"secret\n": exitDone, "secret": exitDone, "\n": exitFailed, "": exitFailed} {
+		var stdout, stderr strings.Builder
+		root := newRoot()
+		root.SetArgs([]string{"setup", "jupyter", "password"})
+		root.SetIn(strings.NewReader(in))
+		root.SetOut(&stdout)
+		root.SetErr(&stderr)
+		err := root.Execute()
+		if (err == nil) != (want == exitDone) || err == nil && (!strings.HasPrefix(stdout.String(), "argon2:$argon2id$") || strings.Count(stdout.String(), "\n") != 1) {
+			t.Errorf("%q: %v, printed %q", in, err, stdout.String())
+		}
+		if strings.Contains(stdout.String()+stderr.String(), "secret") {
+			t.Errorf("the password was printed: %s%s", stdout.String(), stderr.String())
+		}
+	}
+}
+
+func TestCondaEnv_RefusesNamesThatAreNone(t *testing.T) {
+	for _, args := range [][]string{{"add"}, {"add", "base"}, {"add", "../x"}, {"add", "x", "--", "--file=/etc/shadow"}, {"remove"}, {"remove", "a", "b"}, {"list", "x"}} {
+		var out strings.Builder
+		if code := run(append([]string{"setup", "conda", "env"}, args...), &out, &out); code != exitUsage {
+			t.Errorf("%q: exit code %d, %s", args, code, out.String())
+		}
+	}
 }
 
 // jupyterUndone takes the hub out of gateway's file again, and gives Debian's
@@ -175,6 +224,7 @@ func (b *jupyterClient) ask(t *testing.T, method, path string, body any) (int, [
 	jupyterMust(t, err)
 	request, err := http.NewRequestWithContext(t.Context(), method, b.base+path, bytes.NewReader(content))
 	jupyterMust(t, err)
+	request.Header.Set("Accept", "text/html,*/*") // the hub answers 500 to a request without
 	for _, cookie := range b.Jar.Cookies(request.URL) {
 		if cookie.Name == "_xsrf" {
 			request.Header.Set("X-XSRFToken", cookie.Value)

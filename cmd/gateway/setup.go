@@ -36,7 +36,7 @@ itself unless you confirm it in time.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	command.AddCommand(newSetupPlanCommand(), newSetupApplyCommand(), newSetupUndoCommand(), newSetupConfirmCommand(), newSetupStatusCommand(),
-		newSetupUserCommand(), newSetupFirewallCommand())
+		newSetupUserCommand(), newSetupFirewallCommand(), newSetupCondaCommand(), newSetupJupyterCommand())
 	return command
 }
 

@@ -2,7 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
+
+	"github.com/spf13/cobra"
 
 	"gateway/cmd/internal/config"
 	"gateway/cmd/internal/host/jupyter"
@@ -56,4 +59,56 @@ func (f gatewayFile) Problems() []string {
 		told = append(told, p.String())
 	}
 	return told
+}
+
+func newSetupJupyterCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "jupyter",
+		Short: "Hash a password for a Jupyter Server without a hub",
+		Args:  unknownVerb,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	command.AddCommand(newJupyterPasswordCommand())
+	return command
+}
+
+func newJupyterPasswordCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "password",
+		Short: "Hash a password as Jupyter does, and print it or write it for a user",
+		Long: `password asks for a password on the terminal, or reads the first line of the
+standard input, and prints its hash as Jupyter Server and notebook want it
+(c.IdentityProvider.hashed_password, c.NotebookApp.password). With --user it is
+written to ~/.jupyter/jupyter_server_config.json of that user instead. JupyterHub
+needs none: people log in with the passwords of their accounts.
+
+  sudo gateway setup jupyter password --user alice`,
+		Args: noArguments,
+	}
+	flags := addApplyFlags(command)
+	user := command.Flags().String("user", "", "write it for this user instead of printing it")
+	command.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *user != "" {
+			if err := needRoot(cmd); err != nil {
+				return err
+			}
+		}
+		secret, err := askSecret(cmd, "Password for Jupyter")
+		if err != nil {
+			return err
+		}
+		hash, err := jupyter.Hash(string(secret))
+		if err != nil {
+			return err
+		}
+		if *user != "" {
+			return applyOnce(cmd, flags, jupyter.NewPassword(*user, hash))
+		}
+		if *flags.json {
+			return printJSON(cmd.OutOrStdout(), map[string]string{"hash": hash})
+		}
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), hash)
+		return err
+	}
+	return command
 }

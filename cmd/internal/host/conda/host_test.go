@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -198,6 +199,7 @@ func TestHost_TakesEveryFault(t *testing.T) {
 	t.Run("a full disk is left as full as it was", condaAFullDiskIsLeftAsFullAsItWas)
 	t.Run("a kill in the middle of the installer is taken back", condaAKillInTheMiddleOfTheInstallerIsTakenBack)
 	t.Run("a download goes on in the next run", condaADownloadGoesOnInTheNextRun)
+	t.Run("environments come and go by command", condaEnvironmentsComeAndGo)
 	t.Run("environments are worth more than an undo", condaAUsersEnvironmentsAreWorthMoreThanAnUndo)
 }
 
@@ -351,6 +353,49 @@ func condaAFullDiskIsLeftAsFullAsItWas(t *testing.T) {
 		t.Errorf("left behind: %s", rest)
 	}
 	condaTidied(t)
+}
+
+func condaEnvironmentsComeAndGo(t *testing.T) {
+	before := condaFingerprint(t)
+	c := condaServe(t, "1", "").config()
+	if _, err := condaApply(t, c); err != nil {
+		t.Fatal(err)
+	}
+	step, engine := New(c, Surroundings{Arch: "amd64"}), host.NewEngine(host.This(), "/var/lib/gateway")
+	single := func(one Single) host.Proposal {
+		p, err := engine.Plan(t.Context(), []host.Step{one})
+		condaMust(t, err)
+		if !p.Refused() && !p.Empty() {
+			_, err = engine.Apply(t.Context(), p, 0)
+			condaMust(t, err)
+		}
+		return p
+	}
+	all, hers := Environment{Name: "work", Packages: []string{"python=3.12"}}, Environment{Name: "work", User: "alice", Packages: []string{"numpy"}}
+	single(step.Add(all))
+	single(step.Add(hers))
+	if p := single(step.Add(hers)); !p.Empty() {
+		t.Errorf("a second time: %+v", p)
+	}
+	list, err := step.List(host.This())
+	want := []Found{{"work", "", "/opt/conda/envs/work", "3.12", 1}, {"work", "alice", "/home/alice/.conda/envs/work", "", 1}}
+	if err != nil || !slices.Equal(list, want) {
+		t.Errorf("got %+v, %v", list, err)
+	}
+	single(step.Remove(all))
+	single(step.Remove(hers))
+	if p := single(step.Remove(hers)); !p.Refused() {
+		t.Errorf("what is not there was removed: %+v", p)
+	}
+	if text := condaShell(t, "cat", Folder+"/opt-conda-envs-work.txt"); text != "@EXPLICIT\nhttps://example.com/python-3.12-0.conda\n" {
+		t.Errorf("of the packages is kept %q", text)
+	}
+	_, err = engine.Undo(t.Context(), host.Selection{All: true})
+	condaMust(t, err)
+	condaTidied(t)
+	if now := condaFingerprint(t); now != before {
+		t.Errorf("it has left this:\n%s", condaDiff(before, now))
+	}
 }
 
 func condaAUsersEnvironmentsAreWorthMoreThanAnUndo(t *testing.T) {

@@ -80,7 +80,7 @@ func (s *Step) shells(m host.Machine) ([]host.Change, error) {
 		if _, err := m.Stat(f.needs); err != nil {
 			continue // the shell is not there
 		}
-		change, err := writeFile(m, f.path, func(old string) string { return f.text(old, s.config.Prefix) },
+		change, err := host.Edit(m, f.path, func(old string) string { return f.text(old, s.config.Prefix) }, "write "+f.path,
 			"conda and `conda activate` work in "+f.serves+" of all users")
 		if err != nil {
 			return nil, err
@@ -88,15 +88,6 @@ func (s *Step) shells(m host.Machine) ([]host.Change, error) {
 		changes = append(changes, change...)
 	}
 	return changes, nil
-}
-
-// writeFile is the change that gives a file of root its text, or none if it has it.
-func writeFile(m host.Machine, at string, text func(old string) string, why string) ([]host.Change, error) {
-	file, needed, err := host.Edit(m, at, text)
-	if err != nil || !needed {
-		return nil, err
-	}
-	return []host.Change{{What: "write " + at, Why: why, Acts: []host.Act{file}}}, nil
 }
 
 // command is where programs that know no prefix find conda.

@@ -37,7 +37,7 @@ record() {
 		name=${spec%%=*}
 		version=${spec#*=}
 		[ "$version" != "$spec" ] || version=1.0
-		echo '{}' >"$prefix/conda-meta/$name-$version-0.json"
+		echo "{\"url\": \"https://example.com/$name-$version-0.conda\"}" >"$prefix/conda-meta/$name-$version-0.json"
 	done
 }
 case $verb in

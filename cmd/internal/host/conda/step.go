@@ -125,7 +125,8 @@ func (s *Step) planRights(m host.Machine, found base, plan *host.Plan) error {
 // planFiles writes the settings of conda and of the shells.
 func (s *Step) planFiles(m host.Machine, _ base, plan *host.Plan) error {
 	ours := s.config.condarc()
-	changes, err := writeFile(m, path.Join(s.config.Prefix, condarcFile), func(old string) string { return mergeCondarc(old, ours) },
+	file := path.Join(s.config.Prefix, condarcFile)
+	changes, err := host.Edit(m, file, func(old string) string { return mergeCondarc(old, ours) }, "write "+file,
 		"packages come from "+strings.Join(s.config.Channels, ", ")+", and what users make goes to their homes")
 	if err != nil {
 		return err

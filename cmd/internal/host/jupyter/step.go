@@ -148,14 +148,10 @@ func (s *Step) planSettings(m host.Machine, h hub, plan *host.Plan) error {
 			plan.Changes = append(plan.Changes, host.Change{What: "make the folder " + folder.Path, Why: "JupyterHub keeps its settings and its state apart", Acts: []host.Act{folder}})
 		}
 	}
-	file, needed, err := host.Edit(m, configFile, func(string) string { return h.settings() })
-	if err != nil || !needed {
-		return err
-	}
-	plan.Changes = append(plan.Changes, host.Change{
-		What: "write " + configFile, Why: "the hub listens on 127.0.0.1 only, and lets in whom [setup.jupyter] names", Acts: []host.Act{file},
-	})
-	return nil
+	changes, err := host.Edit(m, configFile, func(string) string { return h.settings() }, "write "+configFile,
+		"the hub listens on 127.0.0.1 only, and lets in whom [setup.jupyter] names")
+	plan.Changes = append(plan.Changes, changes...)
+	return err
 }
 
 // planFile writes the hub into gateway's file.
@@ -176,16 +172,10 @@ func (s *Step) planFile(m host.Machine, h hub, plan *host.Plan) error {
 		plan.Refusals = append(plan.Refusals, *refusal)
 		return nil
 	}
-	file, needed, err := host.Edit(m, s.file.Path(), func(string) string { return text })
-	if err != nil || !needed {
-		return err
-	}
-	plan.Changes = append(plan.Changes, host.Change{
-		What: "write the backend " + backendName + " into " + s.file.Path(),
-		Why:  "gateway starts the hub and leads to it; every other line of the file stays. It takes effect when gateway reads its file again",
-		Acts: []host.Act{file},
-	})
-	return nil
+	changes, err := host.Edit(m, s.file.Path(), func(string) string { return text }, "write the backend "+backendName+" into "+s.file.Path(),
+		"gateway starts the hub and leads to it; every other line of the file stays. It takes effect when gateway reads its file again")
+	plan.Changes = append(plan.Changes, changes...)
+	return err
 }
 
 // Ready notes what is wrong with gateway's file already, so that it is not taken
