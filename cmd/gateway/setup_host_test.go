@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -110,15 +112,41 @@ exec /usr/sbin/ufw.real "$@"
 END
 chmod 755 /usr/sbin/ufw`
 
-func TestSetup_TakesARealHostBackAfterAKill(t *testing.T) {
-	h, _ := setupHost(t)
-	h.Script(t, setupBlock)
-	before := setupTree(t, h)
-	apply := h.Command(hosttest.GatewayPath, "setup", "apply", "--yes")
+// setupBlocked starts an apply that comes as far as the program, and waits there.
+func setupBlocked(t *testing.T, h *hosttest.Host) (apply *exec.Cmd, printed *bytes.Buffer) {
+	t.Helper()
+	apply, printed = h.Command(hosttest.GatewayPath, "setup", "apply", "--yes"), &bytes.Buffer{}
+	apply.Stdout, apply.Stderr = printed, printed
 	if err := apply.Start(); err != nil {
 		t.Fatal(err)
 	}
 	h.Await(t, "/run/blocked")
+	h.Run(t, "rm", "/run/blocked")
+	return apply, printed
+}
+
+func TestSetup_TakesARealHostBackAfterASignal(t *testing.T) {
+	h, _ := setupHost(t)
+	h.Script(t, setupBlock)
+	before := setupTree(t, h)
+	for _, signal := range []string{"INT", "HUP"} {
+		apply, printed := setupBlocked(t, h)
+		h.Run(t, "pkill", "-"+signal, "-x", "gateway")
+		_ = apply.Wait()
+		if code := apply.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(printed.String(), "everything that was done was taken back") {
+			t.Errorf("SIG%s: exit code %d\n%s", signal, code, printed)
+		}
+		if diff := before.Diff(setupTree(t, h)); diff != "" {
+			t.Errorf("SIG%s has left\n%s", signal, diff)
+		}
+	}
+}
+
+func TestSetup_TakesARealHostBackAfterAKill(t *testing.T) {
+	h, _ := setupHost(t)
+	h.Script(t, setupBlock)
+	before := setupTree(t, h)
+	apply, _ := setupBlocked(t, h)
 
 	second := h.Gateway(t, "setup", "apply", "--yes")
 	if second.Code != exitFailed || !strings.Contains(second.Stderr, "another `gateway setup` is at work: process ") || !strings.Contains(second.Stderr, " of root, since ") {

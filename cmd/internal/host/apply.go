@@ -105,6 +105,7 @@ type running struct {
 	run     *loadedRun
 	journal *journal
 	within  time.Duration // for the confirmation; 0: none is needed
+	told    string        // the last change of which it was told that it is taken back
 }
 
 func (r *running) close() {

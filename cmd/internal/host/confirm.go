@@ -46,12 +46,7 @@ func (e *Engine) enterInTime(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := st.lockInTime(ctx, e.By, e.now)
-	if err != nil {
-		st.close()
-		return nil, err
-	}
-	return e.entered(st, l)
+	return e.lockStore(ctx, st)
 }
 
 func (s *session) confirm(ctx context.Context, run *loadedRun) error {

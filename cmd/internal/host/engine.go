@@ -162,7 +162,15 @@ func (e *Engine) enter(create bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := s.lock(e.By, e.now())
+	ctx, stop := context.WithTimeout(context.Background(), lockMoment)
+	defer stop()
+	return e.lockStore(ctx, s)
+}
+
+// lockStore begins a session as soon as no other process has the lock, until ctx
+// ends.
+func (e *Engine) lockStore(ctx context.Context, s *store) (*session, error) {
+	l, err := s.lockInTime(ctx, e.By, e.now)
 	if err != nil {
 		s.close()
 		return nil, err
@@ -195,9 +203,13 @@ func (e *Engine) History() ([]Run, error) {
 		return nil, err
 	}
 	defer s.close()
+	busy := s.busy() // before the journals are read, as the run may end meanwhile
 	loaded, err := s.runs()
 	runs := make([]Run, 0, len(loaded))
 	for _, l := range loaded {
+		if l.State == StateUnfinished && busy {
+			l.State = StateAtWork
+		}
 		runs = append(runs, l.Run)
 	}
 	return runs, err

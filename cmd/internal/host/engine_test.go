@@ -329,6 +329,9 @@ func TestEngine_LetsOneSetupAtATimeChangeTheHost(t *testing.T) {
 	var refusal error
 	w.engine.Tell = func(e Event) {
 		if refusal == nil {
+			if state := second.lastState(); state != StateAtWork {
+				t.Errorf("another process is told that the run is %s", state)
+			}
 			_, refusal = second.engine.Apply(context.Background(), shown, 0)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 // The states of a run.
 const (
+	StateAtWork      = "at work"     // a process is doing it, or taking it back
 	StateUnfinished  = "unfinished"  // it was interrupted: the next command takes it back
 	StateUnconfirmed = "unconfirmed" // it is taken back unless it is confirmed in time
 	StateApplied     = "applied"

@@ -57,6 +57,17 @@ func (s *store) lock(by string, now time.Time) (*setupLock, error) {
 	return l, nil
 }
 
+// busy tells whether another process has the lock, and leaves no mark.
+func (s *store) busy() bool {
+	file, err := s.folder.Open(lockName)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	return errors.Is(err, syscall.EWOULDBLOCK)
+}
+
 // sign writes into the lock who has it.
 func (l *setupLock) sign(who BusyError) error {
 	text, err := json.Marshal(who)
@@ -72,12 +83,16 @@ func (l *setupLock) sign(who BusyError) error {
 
 func (l *setupLock) release() { _ = l.file.Close() }
 
-// lockPatience is how often a lock that another process has is tried.
-const lockPatience = 200 * time.Millisecond
+const (
+	// lockEvery is how often a lock that another process has is tried.
+	lockEvery = 50 * time.Millisecond
+	// lockMoment is how long a lock may be somebody's who only looks.
+	lockMoment = 500 * time.Millisecond
+)
 
 // lockInTime waits for the lock until ctx ends.
 func (s *store) lockInTime(ctx context.Context, by string, now func() time.Time) (*setupLock, error) {
-	ticker := time.NewTicker(lockPatience)
+	ticker := time.NewTicker(lockEvery)
 	defer ticker.Stop()
 	for {
 		l, err := s.lock(by, now())
@@ -87,7 +102,7 @@ func (s *store) lockInTime(ctx context.Context, by string, now func() time.Time)
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return nil, errors.Join(err, context.Cause(ctx))
+			return nil, err
 		}
 	}
 }

@@ -73,6 +73,14 @@ func (r *running) undo(ctx context.Context, a loadedAct) error {
 	return r.undoOnFile(p, a)
 }
 
+// tellUndo tells of each change once, though it has several acts.
+func (r *running) tellUndo(a loadedAct) {
+	if r.told != a.Change {
+		r.told = a.Change
+		r.tell(EventUndo, a.Step, a.Change)
+	}
+}
+
 func (r *running) undoProgram(ctx context.Context, a loadedAct) error {
 	if len(a.Undo) == 0 {
 		if a.NoUndo != "" {
@@ -80,7 +88,7 @@ func (r *running) undoProgram(ctx context.Context, a loadedAct) error {
 		}
 		return nil
 	}
-	r.tell(EventUndo, a.Step, a.Change)
+	r.tellUndo(a)
 	var failed error
 	for _, c := range a.Undo {
 		if _, err := r.Machine.Run(ctx, c); err != nil {
@@ -99,7 +107,7 @@ func (r *running) undoOnFile(p place, a loadedAct) error {
 	if err := r.keepForeign(p, a); err != nil {
 		return err
 	}
-	r.tell(EventUndo, a.Step, a.Change)
+	r.tellUndo(a)
 	untouched := !a.done.IsZero() && p.folderTime().Equal(a.done)
 	if err := p.putBack(*a.Before); err != nil {
 		return fmt.Errorf("%s: %w", a.Path, err)
@@ -140,7 +148,8 @@ func (l *loadedRun) knows(path, sum string) bool {
 // to change the machine.
 func (e *Engine) Recover(ctx context.Context) ([]Run, error) {
 	runs, err := e.History()
-	if err != nil || !slices.ContainsFunc(runs, func(r Run) bool { return r.State == StateUnfinished }) {
+	open := func(r Run) bool { return r.State == StateUnfinished || r.State == StateAtWork }
+	if err != nil || !slices.ContainsFunc(runs, open) {
 		return nil, err // without a lock, which would leave its mark where there is nothing to do
 	}
 	s, err := e.enter(false)
