@@ -127,9 +127,9 @@ func (r *running) keepForeign(p place, a loadedAct) error {
 	}
 	kept, err := r.store.keep(r.run.Number, is.Data)
 	if err != nil {
-		return fmt.Errorf("%s was changed since, and what is in it now can't be kept: %w", a.Path, err)
+		return fmt.Errorf("%s holds what setup itself has not written, and it can't be kept: %w", a.Path, err)
 	}
-	r.tell(EventNotice, a.Step, fmt.Sprintf("%s was changed since by others: what was in it is kept in %s", a.Path, kept))
+	r.tell(EventNotice, a.Step, fmt.Sprintf("%s held what setup itself has not written: it is kept in %s", a.Path, kept))
 	return nil
 }
 
