@@ -106,6 +106,42 @@ func TestEnough_ReadsAuthenticationMethods(t *testing.T) {
 	}
 }
 
+func TestAllowed_MatchesTheNamesOfAllowUsers(t *testing.T) {
+	for name, want := range map[string]bool{"alice": true, "bob": true, "bobby": false, "web-1": true, "root": false} {
+		j := judge{config: Config{AllowUsers: []string{"alice", "bob@192.0.2.*", "web-?"}}}
+		if got := j.allowed(name); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+		if !(judge{}).allowed(name) {
+			t.Errorf("%s is not let in without allow_users", name)
+		}
+	}
+}
+
+func TestRefusals_CountWhoIsStillToBeMade(t *testing.T) {
+	files := map[string]string{"/etc/passwd": "root:x:0:0::/root:/bin/bash\n", "/etc/group": "", "/etc/shadow": ""}
+	for _, c := range []struct {
+		config   Config
+		expected []string
+		refused  bool
+	}{
+		{Config{}, nil, true},
+		{Config{}, []string{"alice"}, false},
+		{Config{AllowUsers: []string{"alice"}}, []string{"alice"}, false},
+		{Config{AllowUsers: []string{"bob"}}, []string{"alice"}, true},
+	} {
+		s := &Step{config: c.config, expected: c.expected, pid: 1}
+		j, err := s.newJudge(sshdMachine(t, files, nil), nil, c.expected)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refusals, err := j.refusals(t.Context())
+		if err != nil || (len(refusals) > 0) != c.refused {
+			t.Errorf("%+v, expected %q: got %+v, %v", c.config, c.expected, refusals, err)
+		}
+	}
+}
+
 func TestMends_OnlyWhatKeepsSSHDFromReading(t *testing.T) {
 	me := os.Getuid()
 	for _, c := range []struct {
