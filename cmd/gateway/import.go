@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"gateway/cmd/internal/apache"
+	"gateway/cmd/internal/config"
 	"gateway/proxy"
 )
 
@@ -117,7 +121,11 @@ func importApache(cmd *cobra.Command, path string, flags importFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := writeImport(cmd, made, flags); err != nil {
+	problems, err := problemsOf(made.TOML)
+	if err != nil {
+		return err
+	}
+	if err := writeImport(cmd, made, problems, flags); err != nil {
 		return err
 	}
 	if made.Report.Matters() {
@@ -129,11 +137,32 @@ func importApache(cmd *cobra.Command, path string, flags importFlags) error {
 // importReport is the report as JSON.
 type importReport struct {
 	apache.Report
-	TOML string `json:"toml,omitempty"`
+	Problems []string `json:"problems,omitempty"` // that gateway check would tell
+	TOML     string   `json:"toml,omitempty"`
+}
+
+// problemsOf are what gateway check would say of the file on this machine, such
+// as that a certificate is not there.
+func problemsOf(text []byte) ([]string, error) {
+	folder, err := os.MkdirTemp("", "gateway-import")
+	if err != nil {
+		return nil, fmt.Errorf("a folder to check the file in: %w", err)
+	}
+	path := filepath.Join(folder, "config.toml")
+	if err := apache.WriteFile(path, text); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(folder))
+	}
+	_, found, _ := config.Check(path, time.Now())
+	var texts []string
+	for _, problem := range found {
+		problem.File = "line"
+		texts = append(texts, strings.Replace(problem.String(), "line:", "line ", 1))
+	}
+	return texts, os.RemoveAll(folder)
 }
 
 // writeImport puts the file and the report where they belong.
-func writeImport(cmd *cobra.Command, made *apache.Translation, flags importFlags) error {
+func writeImport(cmd *cobra.Command, made *apache.Translation, problems []string, flags importFlags) error {
 	report := cmd.OutOrStdout()
 	if flags.output != "" {
 		if err := writeOutput(flags.output, made.TOML, flags.force); err != nil {
@@ -141,7 +170,7 @@ func writeImport(cmd *cobra.Command, made *apache.Translation, flags importFlags
 		}
 	}
 	if flags.json {
-		out := importReport{Report: made.Report}
+		out := importReport{Report: made.Report, Problems: problems}
 		if flags.output == "" {
 			out.TOML = string(made.TOML)
 		}
@@ -153,7 +182,15 @@ func writeImport(cmd *cobra.Command, made *apache.Translation, flags importFlags
 			return err
 		}
 	}
-	return made.Report.Print(report)
+	if err := made.Report.Print(report); err != nil {
+		return err
+	}
+	for _, problem := range problems {
+		if _, err := fmt.Fprintf(report, "gateway check would say of the file: %s\n", problem); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeOutput writes a file whole or not at all, and over another only by force.

@@ -78,6 +78,13 @@ func TestImport_PrintsTheFileAndTheReportApart(t *testing.T) {
 	}
 }
 
+func TestImport_TellsWhatCheckWouldSayOfTheFile(t *testing.T) {
+	from := writeFile(t, t.TempDir(), "app.conf", "Listen 8443\n<VirtualHost *:8443>\nServerName a.example.com\nSSLEngine on\nSSLCertificateFile /no/such.pem\nRedirect / https://b.example.com/\n</VirtualHost>\n")
+	if _, _, errs := importing(from); !strings.Contains(errs, "gateway check would say of the file: line 8: site.files: /no/such.pem: does not exist") {
+		t.Errorf("the report: %s", errs)
+	}
+}
+
 func TestImport_RefusesAWrongCommandLine(t *testing.T) {
 	for _, args := range [][]string{{"one", "two"}, {"--nosuch"}} {
 		if code, _, _ := importing(args...); code != exitUsage {
@@ -131,7 +138,7 @@ Listen 127.0.0.1:@HTTPS@
 	if code != exitLost {
 		t.Fatalf("exit %d: %s%s", code, out, errs)
 	}
-	for _, wanted := range []string{`/edited: X-Backend: Apache ["2"], gateway ["1"]`, "1 with method POST", "1 lines that are no request", "requests: 4, differences: 1"} {
+	for _, wanted := range []string{`/edited: X-Backend: Apache ["2"], gateway ["1"]`, "1 with method POST", "1 that are no request", "requests: 4, differences: 1"} {
 		if !strings.Contains(out, wanted) {
 			t.Errorf("it does not say %q:\n%s", wanted, out)
 		}

@@ -69,7 +69,7 @@ func leftOut(r apache.Requests) []string {
 		texts = append(texts, fmt.Sprintf("%d with method %s, which may change something: --unsafe-methods sends them", r.Unsafe[method], method))
 	}
 	if r.Strange > 0 {
-		texts = append(texts, fmt.Sprintf("%d lines that are no request of a site", r.Strange))
+		texts = append(texts, fmt.Sprintf("%d that are no request to one of the sites", r.Strange))
 	}
 	if r.More > 0 {
 		texts = append(texts, fmt.Sprintf("%d behind the first %d different ones", r.More, len(r.All)))

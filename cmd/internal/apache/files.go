@@ -131,6 +131,9 @@ func (b *builder) servesFiles() bool {
 	return b.host.last("DocumentRoot") != nil
 }
 
+// harmlessHandlers make no program of a file.
+var harmlessHandlers = [...]string{"type-map", "send-as-is", "default-handler"}
+
 // handlerRule closes endings of programs that AddHandler or AddType names.
 func (b *builder) handlerRule(d *Directive) *rule {
 	kind := strings.ToLower(d.arg(0))

@@ -40,6 +40,10 @@ func (b *builder) header(t *table, d *Directive) error {
 	if side == "request" && b.ownHeader(d, name, action) {
 		return nil
 	}
+	if strings.HasPrefix(action, "edit") && strings.EqualFold(name, "Location") && strings.HasPrefix(strings.TrimPrefix(value, "^"), "http:") {
+		b.ledger.notNeeded(d, "a redirect to the site's own name is mapped to https by itself")
+		return nil
+	}
 	if condition != "" {
 		return fmt.Errorf("it holds under a condition (%s), which gateway can't ask", condition)
 	}

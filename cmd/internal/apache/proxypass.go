@@ -107,11 +107,28 @@ func (b *builder) terms(d *Directive, at matcher, url string, options []string) 
 	if timeout := b.host.last("ProxyTimeout"); timeout != nil {
 		wanted.timeout = b.duration(timeout, timeout.arg(0))
 	}
+	for _, section := range b.host.ownFirst("Proxy") {
+		if strings.HasPrefix(section.arg(0)+"/", url+"/") {
+			b.proxySet(&wanted, section)
+		}
+	}
 	for _, option := range options {
 		key, value, _ := strings.Cut(option, "=")
 		b.option(&wanted, d, strings.ToLower(key), value)
 	}
 	return wanted
+}
+
+// proxySet are the options of a <Proxy> section for a backend.
+func (b *builder) proxySet(wanted *backend, section *Directive) {
+	for _, set := range named(section.Children, "ProxySet") {
+		b.ledger.differently(set, "it holds for the backend")
+		for _, option := range set.Args {
+			if key, value, found := strings.Cut(option, "="); found {
+				b.option(wanted, set, strings.ToLower(key), value)
+			}
+		}
+	}
 }
 
 // ignoredOptions are those of httpd's own pool of connections, and what gateway

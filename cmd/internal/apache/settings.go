@@ -1,6 +1,7 @@
 package apache
 
 import (
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,6 +91,7 @@ func (b *builder) folderSettings(t *table, all []*Directive, r *rule) {
 	if r == nil || r.kind != static || r.whole {
 		return
 	}
+	b.accessFile(all, r)
 	if d := lastOf(all, "DirectoryIndex"); d != nil {
 		b.index(t, d)
 	}
@@ -106,6 +108,18 @@ func (b *builder) folderSettings(t *table, all []*Directive, r *rule) {
 		b.ledger.lost(d, "its path does not begin with a slash", "write fallback")
 	default:
 		b.singlePage(t, all)
+	}
+}
+
+// accessFile tells of a file of settings in the folder, which gateway does not
+// read and which httpd does where AllowOverride lets it.
+func (b *builder) accessFile(all []*Directive, r *rule) {
+	d := lastOf(all, "AllowOverride")
+	if d == nil || strings.EqualFold(d.arg(0), "none") {
+		return
+	}
+	if path := filepath.Join(r.target, ".htaccess"); isFile(path) {
+		b.ledger.lost(d, path+" holds settings, which gateway does not read", "import what it says with the rest: write its lines into the <Directory>, and import again")
 	}
 }
 

@@ -244,6 +244,14 @@ func TestTranslate_TrustsTheProxiesThatHttpdTrusts(t *testing.T) {
 	}
 }
 
+func TestTranslate_TellsOfAFileOfSettingsThatItDoesNotRead(t *testing.T) {
+	root := apacheFiles(t, map[string]string{"www/.htaccess": "Require ip 10.0.0.1\n"})
+	_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "DocumentRoot "+root+"/www\n<Directory "+root+"/www>\nAllowOverride All\n</Directory>"))
+	if item := apacheItem(t, made, "AllowOverride"); !item.Matters || !strings.Contains(item.Note, "www/.htaccess") {
+		t.Errorf("got %s", item)
+	}
+}
+
 func TestTranslate_TellsThatNothingIsLeftToServe(t *testing.T) {
 	tree, err := apacheRead(t, map[string]string{"httpd.conf": "Listen 80\n"})
 	if err != nil {
