@@ -102,6 +102,65 @@ print(passwd_check(hash, "öffne dich"), passwd_check(hash, "other"))`
 	jupyterGateway(t, "setup", "undo", "--yes")
 }
 
+// jupyterCondaSeed is a stand-in for conda, which makes an environment with
+// programs that do no more than to tell their version. The real one needs its
+// channels, which can't be reached from where the tests run.
+const jupyterCondaSeed = `useradd -m alice
+mkdir -p /opt/conda/bin /opt/conda/conda-meta /opt/conda/pkgs /etc/gateway
+touch /opt/conda/conda-meta/history
+cat >/opt/conda/bin/conda <<'END'
+#!/bin/sh
+[ "$1" = create ] || exit 2
+while [ "$1" != -p ]; do shift; done
+at=$2
+shift 2
+mkdir -p "$at/bin" "$at/conda-meta"
+touch "$at/conda-meta/history"
+for spec; do echo '{}' >"$at/conda-meta/${spec%%=*}-${spec#*=}-0.json"; done
+printf '#!/bin/sh\n[ "$1" = --version ] && echo 5.2.1\n' >"$at/bin/jupyterhub"
+chmod 777 "$at/bin/jupyterhub"
+END
+chmod 755 /opt/conda/bin/conda
+`
+
+func TestJupyter_AnEnvironmentOfItsOwnComesAndGoes(t *testing.T) {
+	h := hosttest.Boot(t, hosttest.Options{Seed: jupyterCondaSeed})
+	h.PutGateway(t)
+	h.Write(t, defaultConfig, strings.Replace(jupyterConfig, `prefix = "/usr"`, `port = 9000`, 1), 0o600)
+	before := h.Tree(t, "/var/lib/gateway")
+	for _, want := range []string{"Done.", "There is nothing to do."} {
+		if r := h.Gateway(t, "setup", "apply", "jupyter", "--yes"); r.Code != 0 || !strings.Contains(r.Stdout, want) {
+			t.Fatalf("apply ended with %d:\n%s%s", r.Code, r.Stdout, r.Stderr)
+		}
+	}
+	if got := h.Run(t, "stat", "-c", "%a %U", "/opt/jupyter/bin/jupyterhub", defaultConfig, "/var/lib/jupyterhub"); got != "755 root\n600 root\n700 root\n" {
+		t.Errorf("modes and owners: %s", got)
+	}
+	if got := h.Run(t, "cat", defaultConfig); !strings.Contains(got, "[[site.route]]\npath = \"/jupyter/\"\nbackend = \"jupyter\"\n") || !strings.Contains(got, `url = "http://127.0.0.1:9000"`) {
+		t.Errorf("gateway's file is\n%s", got)
+	}
+	if r := h.Gateway(t, "setup", "undo", "--yes"); r.Code != 0 {
+		t.Errorf("undo ended with %d: %s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	if left := before.Diff(h.Tree(t, "/var/lib/gateway")); left != "" {
+		t.Errorf("undo has left this:\n%s", left)
+	}
+}
+
+func TestJupyter_AHubThatDoesNotStartIsTakenBack(t *testing.T) {
+	h := hosttest.Boot(t, hosttest.Options{Seed: jupyterCondaSeed + "sed -i 's/echo 5.2.1/exit 1/' /opt/conda/bin/conda"})
+	h.PutGateway(t)
+	h.Write(t, defaultConfig, strings.Replace(jupyterConfig, `prefix = "/usr"`, `port = 9000`, 1), 0o600)
+	before := h.Tree(t, "/var/lib/gateway")
+	r := h.Gateway(t, "setup", "apply", "jupyter", "--yes")
+	if r.Code != exitFailed || !strings.Contains(r.Stderr, "JupyterHub does not start") || !strings.Contains(r.Stderr, "everything that was done was taken back") {
+		t.Errorf("apply ended with %d:\n%s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	if left := before.Diff(h.Tree(t, "/var/lib/gateway")); left != "" {
+		t.Errorf("it has left this:\n%s", left)
+	}
+}
+
 func TestJupyterPassword_PrintsAHashAndNothingElse(t *testing.T) {
 	for in, want := range map[string]int{"secret\n": exitDone, "secret": exitDone, "\n": exitFailed, "": exitFailed} {
 		var stdout, stderr strings.Builder

@@ -168,10 +168,7 @@ func (s *Step) Ready(ctx context.Context, m host.Machine) error {
 	if err != nil {
 		return err
 	}
-	if len(plan.Refusals) > 0 {
-		return fmt.Errorf("%s: %s: %s", plan.Refusals[0].What, plan.Refusals[0].Why, plan.Refusals[0].Instead)
-	}
-	return nil
+	return plan.Refused()
 }
 
 // nobody is a user who has no rights of his own: Debian's, and the kernel's

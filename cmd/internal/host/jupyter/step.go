@@ -185,8 +185,8 @@ func (s *Step) Ready(ctx context.Context, m host.Machine) error {
 	if err != nil {
 		return err
 	}
-	if len(plan.Refusals) > 0 {
-		return fmt.Errorf("%s: %s: %s", plan.Refusals[0].What, plan.Refusals[0].Why, plan.Refusals[0].Instead)
+	if err := plan.Refused(); err != nil {
+		return err
 	}
 	s.problems = s.file.Problems()
 	return nil
