@@ -73,8 +73,10 @@ replaced: keys are added to it, or one is taken out.
 	flags := addApplyFlags(command)
 	add := command.Flags().StringArray("add", nil, "add the public keys of this `FILE` (- for the standard input); can be given again")
 	remove := command.Flags().String("remove", "", "take away the key with this `FINGERPRINT`, or this comment")
-	command.MarkFlagsMutuallyExclusive("add", "remove")
 	command.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := notTogether(cmd, "add", "remove"); err != nil {
+			return err
+		}
 		switch {
 		case *remove != "":
 			return applyOnce(cmd, flags, user.RemoveKey(args[0], *remove))

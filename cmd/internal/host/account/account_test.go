@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"crypto/ed25519"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -370,4 +372,19 @@ func FuzzParse_NeverPanics(f *testing.F) {
 		ParseSettings(text).admits(word, []string{word}, netip.MustParseAddr("10.0.0.1"))
 		fromMatches(word, netip.MustParseAddr("10.0.0.1"))
 	})
+}
+
+func TestLastLogin_ReadsTheRecordOfTheAccount(t *testing.T) {
+	m := accountMachine(t, nil)
+	if at := LastLogin(m, 1000); !at.IsZero() {
+		t.Errorf("without the file: %v", at)
+	}
+	records := make([]byte, 1001*lastlogRecord)
+	binary.NativeEndian.PutUint32(records[1000*lastlogRecord:], 1_700_000_000)
+	accountWrite(t, m, "/var/log/lastlog", string(records), 0o644)
+	for uid, want := range map[int]int64{1000: 1_700_000_000, 999: time.Time{}.Unix(), 2000: time.Time{}.Unix()} {
+		if at := LastLogin(m, uid); at.Unix() != want {
+			t.Errorf("%d: %v", uid, at)
+		}
+	}
 }

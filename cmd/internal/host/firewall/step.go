@@ -89,8 +89,8 @@ func (s *Step) Plan(ctx context.Context, m host.Machine) (host.Plan, error) {
 	return d.plan, nil
 }
 
-// Ready looks for the doors of ssh again, since the step of sshd may have moved
-// them: those that are open now, or will be, must be among those that were planned.
+// Ready looks for the doors of ssh again, after the step of sshd: a firewall must
+// not be turned on around a sshd that has ended. Verify looks whether they are open.
 func (s *Step) Ready(ctx context.Context, m host.Machine) error {
 	if s.power != on {
 		return nil

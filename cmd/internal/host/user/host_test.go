@@ -151,6 +151,9 @@ func TestHost_APasswordIsKnownToNobodyElse(t *testing.T) {
 		t.Errorf("the password is in\n%s", r.Stdout)
 	}
 	userRefused(t, h, "sudo asks alice for the password", "user", "password", "alice", "--lock", "--yes")
+	if screen := userTypes(t, h, password, "setup", "user", "password", "alice", "--yes"); strings.Contains(screen, "corr3ct") || !strings.Contains(screen, "Done.") {
+		t.Errorf("on a terminal:\n%s", screen)
+	}
 	given("add", "bob", "--password-file", "-", "--yes")
 	userDo(t, h, "user", "password", "bob", "--lock", "--yes")
 	if r := h.SSHPassword(t, "bob", password, "password", "true"); r.Code == 0 {
@@ -160,6 +163,30 @@ func TestHost_APasswordIsKnownToNobodyElse(t *testing.T) {
 	if r := h.SSHPassword(t, "bob", password, "password", "true"); r.Code != 0 {
 		t.Errorf("undo does not unlock it: %+v", r)
 	}
+}
+
+// userTypes runs gateway on a terminal, types a line whenever it is asked for one,
+// and returns what was on the screen.
+func userTypes(t *testing.T, h *hosttest.Host, line string, args ...string) string {
+	t.Helper()
+	const script = `
+import os, pty, sys
+typed, screen, pid, terminal = sys.argv[1], b"", *pty.fork()
+if pid == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+asked = 0
+while True:
+    try:
+        read = os.read(terminal, 4096)
+    except OSError:
+        break
+    screen += read
+    if screen.count(b": ") > asked and screen.endswith(b": "):
+        asked = screen.count(b": ")
+        os.write(terminal, typed.encode() + b"\n")
+os.waitpid(pid, 0)
+os.write(1, screen)`
+	return h.Run(t, append([]string{"timeout", "60", "python3", "-c", script, line, hosttest.GatewayPath}, args...)...)
 }
 
 func TestHost_AnAccountIsRemovedWithCareAndGivenBack(t *testing.T) {

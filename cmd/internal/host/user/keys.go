@@ -70,6 +70,9 @@ func keyFile(ctx context.Context, s *sight, a account.Account, p *host.Plan) str
 
 // planKeys adds keys, and mends owners and modes of what is there, keys or not.
 func planKeys(ctx context.Context, s *sight, a account.Account, keys []account.Key, p *host.Plan) error {
+	if !homeForKeys(s, a, len(keys) > 0, p) {
+		return nil
+	}
 	at, err := findPlace(ctx, s, a, p)
 	if err != nil {
 		return keysUnread(s, a, err, p)
@@ -79,6 +82,22 @@ func planKeys(ctx context.Context, s *sight, a account.Account, keys []account.K
 		text = account.Merge(at.text, keys)
 	}
 	return planKeyFile(s, a, at, text, fmt.Sprintf("add %s to %s", counted(added(at.text, text), "key"), at.file), p)
+}
+
+// homeForKeys refuses keys for an account that is there and has no home of its
+// own, as those of programs, to put them in.
+func homeForKeys(s *sight, a account.Account, needed bool, p *host.Plan) bool {
+	if _, found := s.Account(a.Name); !found {
+		return true // it gets one
+	}
+	info, err := s.Stat(a.Home)
+	if errors.Is(err, fs.ErrPermission) || err == nil && info.IsDir() && path.Clean(a.Home) != "/" && path.IsAbs(a.Home) {
+		return true
+	}
+	if needed {
+		refuse(p, fmt.Sprintf("%s has no home (%q)", a.Name, a.Home), "there is no place for its keys", "make one: `mkhomedir_helper "+a.Name+"`")
+	}
+	return false
 }
 
 // planKeyFile writes the file of keys with a new text, if it is new.

@@ -34,14 +34,10 @@ func (w wanted) planPassword(s *sight, a account.Account, p *host.Plan) (has boo
 	password, source := w.password, "the password"
 	if password == nil && w.PasswordFile != "" && state != account.PasswordSet {
 		source = w.PasswordFile
-		text, err := account.ReadKeyFile(s.Machine, w.PasswordFile)
-		if err != nil {
-			if err := s.unseen(p, w.PasswordFile, err); err != nil {
-				refuse(p, fmt.Sprintf("the password of %s can't be read: %v", a.Name, err), "the account would have none", "write it alone into that file, for root to read only")
-			}
+		var ok bool
+		if password, ok = w.filed(s, p); !ok {
 			return false, nil
 		}
-		password = bytes.TrimRight(text, "\r\n")
 	}
 	if password == nil {
 		return state == account.PasswordSet, nil
@@ -52,6 +48,23 @@ func (w wanted) planPassword(s *sight, a account.Account, p *host.Plan) (has boo
 	}
 	p.Changes = append(p.Changes, passwordChange(a, state, password))
 	return true, nil
+}
+
+// filed is the password in the file of the table.
+func (w wanted) filed(s *sight, p *host.Plan) (password []byte, ok bool) {
+	const instead = "write it alone into that file, for root to read only (chmod 600)"
+	text, err := account.ReadKeyFile(s.Machine, w.PasswordFile)
+	if err != nil {
+		if s.unseen(p, w.PasswordFile, err) != nil {
+			refuse(p, fmt.Sprintf("the password of %s can't be read: %v", w.Name, err), "the account would have none", instead)
+		}
+		return nil, false
+	}
+	if info, err := s.Stat(w.PasswordFile); err == nil && info.Mode().Perm()&0o007 != 0 {
+		refuse(p, fmt.Sprintf("%s can be read by everybody on this host (mode %04o)", w.PasswordFile, info.Mode().Perm()), "everybody would know the password of "+w.Name, instead)
+		return nil, false
+	}
+	return bytes.TrimRight(text, "\r\n"), true
 }
 
 // passwordChange gives the password to chpasswd(8) by its standard input: a

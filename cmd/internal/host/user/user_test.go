@@ -246,6 +246,9 @@ func TestPlan_MeetsWhatIsThereAlready(t *testing.T) {
 		"sudoers without folder":     {Config{Name: "bob", Sudo: SudoFree}, func(t *testing.T, h *userHost) { userWrite(t, h.Machine, "/etc/sudoers", "", 0o440) }, []string{"REFUSED /etc/sudoers does not include"}},
 		"no sudo":                    {Config{Name: "bob", Sudo: SudoFree}, func(_ *testing.T, h *userHost) { os.Remove(h.Path("/usr/bin/sudo")) }, []string{"REFUSED there is no sudo on this host: install it with `apt-get install sudo`"}},
 		"a password file, not there": {Config{Name: "bob", PasswordFile: "/etc/pw"}, nil, []string{"REFUSED the password of bob can't be read"}},
+		"a password file for all":    {Config{Name: "bob", PasswordFile: "/etc/pw"}, func(t *testing.T, h *userHost) { userWrite(t, h.Machine, "/etc/pw", "s3cret\n", 0o644) }, []string{"REFUSED /etc/pw can be read by everybody on this host (mode 0644)", "!chpasswd"}},
+		"no home for a key":          {Config{Name: "bob", AuthorizedKeys: []string{key}}, func(_ *testing.T, h *userHost) { os.RemoveAll(h.Path("/home/bob")) }, []string{"REFUSED bob has no home (\"/home/bob\")", "!  file"}},
+		"no home and no key":         {Config{Name: "bob"}, func(_ *testing.T, h *userHost) { os.RemoveAll(h.Path("/home/bob")) }, []string{"!bob"}},
 		"an empty password file":     {Config{Name: "bob", PasswordFile: "/etc/pw"}, func(t *testing.T, h *userHost) { userWrite(t, h.Machine, "/etc/pw", "\n", 0o600) }, []string{"REFUSED /etc/pw of bob: the password is empty"}},
 		"a password that is there":   {Config{Name: "boss", PasswordFile: "/etc/pw"}, func(t *testing.T, h *userHost) { userWrite(t, h.Machine, "/etc/pw", "other", 0o600) }, []string{"!chpasswd"}},
 		"no newline at the end": {Config{Name: "boss", AuthorizedKeys: []string{key}}, func(t *testing.T, h *userHost) {
@@ -518,4 +521,15 @@ func TestGrants_LooksForTheWholeRight(t *testing.T) {
 			t.Errorf("%q: got %v", rules, got)
 		}
 	}
+}
+
+func FuzzParse_NeverPanics(f *testing.F) {
+	f.Add("UID_MIN 1000\nHOME_MODE 0700\n%sudo ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if defs := parseLoginDefs(text); defs.homeMode > 0o777 || defs.uidMin < 0 || defs.uidMax < 0 {
+			t.Errorf("%+v", defs)
+		}
+		grants(text, "sudo")
+		includes.MatchString(text)
+	})
 }
