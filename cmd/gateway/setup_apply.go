@@ -100,6 +100,8 @@ func (a applying) do(ctx context.Context, p host.Proposal) error {
 		return err
 	}
 	switch {
+	case !p.Complete():
+		return errors.Join(a.report(p, nil), errors.New("nothing was changed: not everything could be planned"))
 	case p.Refused():
 		return errors.Join(a.report(p, nil), errRefused)
 	case p.Empty():

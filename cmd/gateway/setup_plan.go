@@ -101,6 +101,8 @@ func printOpen(w io.Writer, p host.Proposal, open []host.Run) error {
 	}
 	last := "There is nothing to do."
 	switch n := changesIn(p); {
+	case !p.Complete():
+		last = "Not everything could be planned."
 	case p.Refused():
 		last = "apply would refuse this: first do what the refusals say."
 	case n > 0:

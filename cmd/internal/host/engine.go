@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -84,6 +85,11 @@ func (p Proposal) Refused() bool {
 		}
 	}
 	return false
+}
+
+// Complete tells whether every step could look at what it needs.
+func (p Proposal) Complete() bool {
+	return !slices.ContainsFunc(p.Steps, func(s StepPlan) bool { return s.Error != "" })
 }
 
 // Risky tells whether a change could cut off an admin.

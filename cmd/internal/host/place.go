@@ -22,7 +22,7 @@ type place struct {
 	name   string
 	path   string // of the machine, without the links that were followed
 	within string // "", or the user's folder that it lies in
-	owner  int    // of that folder
+	owner  int    // of that folder, or of the first below it that is not root's
 }
 
 func (p place) close() { _ = p.folder.Close() }
@@ -152,6 +152,9 @@ func (p *place) enter(part string) error {
 
 func (p *place) isUsersFolder(part string, info fs.FileInfo) error {
 	uid := ownerOf(info).UID
+	if p.owner == 0 {
+		p.owner = uid // the home itself is root's, as sshd wants it for ChrootDirectory
+	}
 	switch {
 	case info.Mode().Type() == fs.ModeSymlink:
 		return fmt.Errorf("%s: %q is a symbolic link, and below %s none is followed: put a real folder in its place", p.path, part, p.within)

@@ -117,6 +117,28 @@ func TestPlace_RefusesFoldersAndLinksOfOtherUsers(t *testing.T) {
 	}
 }
 
+func TestPlace_GoesThroughAHomeThatIsRoots(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to make files of other users")
+	}
+	m, root := placeHost(t)
+	const alice, mallory = 4711, 4712
+	if err := os.Chown(root+"/home/alice/.ssh", alice, alice); err != nil {
+		t.Fatal(err)
+	}
+	file := File{Path: "/home/alice/.ssh/authorized_keys", Data: []byte("x"), Perm: 0o600, Owner: Owner{alice, alice}, Within: "/home/alice"}
+	if err := placeDo(m, file); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(os.Mkdir(root+"/home/alice/.ssh/deep", 0o755), os.Chown(root+"/home/alice/.ssh/deep", mallory, mallory)); err != nil {
+		t.Fatal(err)
+	}
+	file.Path = "/home/alice/.ssh/deep/x"
+	if err := placeDo(m, file); err == nil || !strings.Contains(err.Error(), `the folder "deep" belongs to user 4712`) {
+		t.Errorf("below a folder of alice: %v", err)
+	}
+}
+
 func TestPlace_DoesNotGiveAwayAnotherNameOfAForeignFile(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to make files of other users")

@@ -105,6 +105,19 @@ func (s *session) describe(run *loadedRun, acts []loadedAct, later map[string]lo
 	if run.State == StateUnfinished {
 		return u, nil // it was interrupted before it knew how its files would be
 	}
+	var err error
+	u.Conflicts, err = s.conflicts(run, acts, later)
+	for _, a := range acts { // ends with the first act on each path
+		if a.Path != "" && a.Side == "" {
+			later[a.Path] = a.Before.look
+		}
+	}
+	return u, err
+}
+
+// conflicts compares every path of some acts of a run with what is there now.
+func (s *session) conflicts(run *loadedRun, acts []loadedAct, later map[string]look) ([]Conflict, error) {
+	var found []Conflict
 	seen := map[string]bool{}
 	for _, a := range run.remaining(nil) {
 		if a.Path == "" || a.Side != "" || seen[a.Path] {
@@ -113,18 +126,13 @@ func (s *session) describe(run *loadedRun, acts []loadedAct, later map[string]lo
 		seen[a.Path] = true
 		c, err := s.conflict(a, acts, later)
 		if err != nil {
-			return Undoable{}, err
+			return nil, err
 		}
 		if c != nil {
-			u.Conflicts = append(u.Conflicts, *c)
+			found = append(found, *c)
 		}
 	}
-	for _, a := range acts { // ends with the first act on each path
-		if a.Path != "" && a.Side == "" {
-			later[a.Path] = a.Before.look
-		}
-	}
-	return u, nil
+	return found, nil
 }
 
 // conflict compares a path with how the last act on it in its run has left it.
