@@ -48,6 +48,8 @@ type Switch struct {
 	pid    int    // whose login is looked at
 	now    func() time.Time
 	holder func(ctx context.Context, address string) int // the process of a connection of this host, or 0
+
+	installed bool // by us: a later Arm needs only a new timer
 }
 
 // New is the switch for the state folder of gateway.
@@ -62,8 +64,11 @@ func (s *Switch) Arm(ctx context.Context, m host.Machine, until time.Time) error
 	if !booted(m) {
 		return errors.New("this host has no systemd, which would take the changes back: say --confirm-within 0, and keep this login open until a second one has worked")
 	}
-	if err := s.install(ctx, m); err != nil {
-		return err
+	if !s.installed {
+		if err := s.install(ctx, m); err != nil {
+			return err
+		}
+		s.installed = true
 	}
 	before, err := timers(ctx, m)
 	if err != nil {
@@ -104,10 +109,7 @@ func (s *Switch) install(ctx context.Context, m host.Machine) error {
 	if err := write(m, bootUnitFile, bootUnitText); err != nil {
 		return err
 	}
-	if err := run(ctx, m, "systemctl", "daemon-reload"); err != nil {
-		return err
-	}
-	return run(ctx, m, "systemctl", "--quiet", "enable", bootUnit)
+	return run(ctx, m, "systemctl", "--quiet", "enable", bootUnit) // makes systemd read its units again
 }
 
 // bootUnitText runs once the firewall has its rules, since it may have to take
@@ -133,6 +135,7 @@ WantedBy=multi-user.target
 // Disarm removes the timer, the unit and the copy. It may be called by what the
 // timer or the unit has started.
 func (s *Switch) Disarm(ctx context.Context, m host.Machine) error {
+	s.installed = false
 	if !exists(m, folder) && !exists(m, bootUnitFile) {
 		return nil
 	}

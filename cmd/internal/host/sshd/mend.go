@@ -60,10 +60,14 @@ func ownerOf(info fs.FileInfo, a account.Account) host.Owner {
 	return a.Owner()
 }
 
-// mendChanges are one change for every account whose modes are wrong.
-func mendChanges(m host.Machine, accounts []account.Account) []host.Change {
+// mendChanges are one change for every account whose modes are wrong, root's too.
+func mendChanges(m host.Machine, d account.Database) []host.Change {
 	var changes []host.Change
-	for _, a := range accounts {
+	people := d.People()
+	if root, found := d.Account("root"); found {
+		people = append(people, root)
+	}
+	for _, a := range people {
 		all := mends(m, a)
 		if len(all) == 0 {
 			continue

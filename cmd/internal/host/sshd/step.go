@@ -64,7 +64,7 @@ func (s *Step) Plan(ctx context.Context, m host.Machine) (host.Plan, error) {
 	if err != nil {
 		return host.Plan{}, err
 	}
-	plan := host.Plan{Changes: append(mendChanges(m, j.accounts.People()), closing...), Refusals: v.place.refusals, Notes: v.notes()}
+	plan := host.Plan{Changes: append(mendChanges(m, j.accounts), closing...), Refusals: v.place.refusals, Notes: v.notes()}
 	if len(plan.Refusals) == 0 {
 		plan.Refusals, err = j.unmet(ctx)
 	}
