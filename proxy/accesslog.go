@@ -27,7 +27,7 @@ type AccessLog struct {
 	errors *slog.Logger
 	queue  chan *[]byte
 	reopen chan struct{}
-	next   chan *accessTarget
+	next   chan accessChange
 	done   chan struct{} // closed when Run has written its last line
 	lines  sync.Pool     // of *[]byte
 }
@@ -45,7 +45,7 @@ func NewAccessLog(cfg LogConfig, errors *slog.Logger) (*AccessLog, error) {
 		errors: errors,
 		queue:  make(chan *[]byte, queueLines),
 		reopen: make(chan struct{}, 1),
-		next:   make(chan *accessTarget),
+		next:   make(chan accessChange),
 		done:   make(chan struct{}),
 		lines:  sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }},
 	}

@@ -52,6 +52,7 @@ type Timeouts struct {
 	FirstByte time.Duration `toml:"first_byte"` // from a request sent to the first byte of the backend's response
 	Drain     time.Duration `toml:"drain"`      // for requests in flight when gateway stops
 	Upgraded  time.Duration `toml:"upgraded"`   // for WebSockets when gateway stops
+	Handover  time.Duration `toml:"handover"`   // for requests and WebSockets when another gateway takes over
 }
 
 // Site is the table [[site]]: one public name, what a virtual host was.

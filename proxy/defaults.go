@@ -31,6 +31,7 @@ func DefaultTimeouts() Timeouts {
 		FirstByte: 2 * time.Minute,
 		Drain:     30 * time.Second,
 		Upgraded:  10 * time.Second,
+		Handover:  time.Hour,
 	}
 }
 

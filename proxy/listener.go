@@ -107,6 +107,18 @@ func (s *Server) Addrs() map[string]net.Addr {
 	return addrs
 }
 
+// Listeners are what the server listens on, for a process that is to take over.
+// They stay the server's own.
+func (s *Server) Listeners() map[Endpoint]net.Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[Endpoint]net.Listener, len(s.listeners))
+	for _, l := range s.listeners {
+		all[*l.endpoint.Load()] = l.Listener
+	}
+	return all
+}
+
 // startAccepting begins to serve what is bound.
 func (s *Server) startAccepting() {
 	s.mu.Lock()

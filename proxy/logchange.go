@@ -32,18 +32,27 @@ func (l *AccessLog) Prepare(cfg LogConfig) (*LogChange, error) {
 }
 
 func (l *AccessLog) commit(next *accessTarget) {
+	change := accessChange{next, make(chan struct{})}
 	select {
-	case l.next <- next:
+	case l.next <- change:
+		<-change.made
 	case <-l.done:
 		_ = next.writer.sink.Close() // nothing was written
 	}
 }
 
+// accessChange is what Run is asked for.
+type accessChange struct {
+	next *accessTarget
+	made chan struct{} // closed when lines go to next
+}
+
 // exchange is Run's part of a change: what waits goes where it was meant to go.
-func (l *AccessLog) exchange(next *accessTarget) {
+func (l *AccessLog) exchange(change accessChange) {
 	before := l.target.Load().writer
 	l.drain(before)
-	l.target.Store(next)
+	l.target.Store(change.next)
+	close(change.made)
 	if err := before.close(); err != nil {
 		l.errors.Error("the access log was changed", "error", err)
 	}

@@ -61,6 +61,7 @@ func (t Timeouts) Validate(report Report) {
 	}
 	zeroOrSensible(report, "drain", t.Drain, "30s")
 	zeroOrSensible(report, "upgraded", t.Upgraded, "10s")
+	zeroOrSensible(report, "handover", t.Handover, "1h")
 }
 
 // longest is more than any of the timeouts can be meant to be.

@@ -4,31 +4,39 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 
 	"gateway/cmd/internal/control"
 )
 
 // controls is the control socket, which a reload may move to another path.
 type controls struct {
-	log  *slog.Logger
-	next chan *control.Server // holds one; bound, and to take the place of the one that serves
-	// first is bound by run.
-	first *control.Server
+	log   *slog.Logger
+	next  chan *control.Server // holds one; bound, and to take the place of the one that serves
+	tried chan struct{}        // closed when run has tried to bind the first one
+
+	mu      sync.Mutex
+	current *control.Server // bound by run, unless it came by next; nil: could not be had
 }
 
 func newControls(first *control.Server, log *slog.Logger) *controls {
-	return &controls{log: log, next: make(chan *control.Server, 1), first: first}
+	return &controls{
+		log: log, next: make(chan *control.Server, 1), tried: make(chan struct{}),
+		current: first,
+	}
 }
 
 // run answers other commands until ctx ends. Without its socket the front door
 // still does its work, so that is an error to tell and no reason to end.
 func (c *controls) run(ctx context.Context) error {
-	server := c.first
+	server := c.current
 	if err := server.Bind(); err != nil {
 		c.log.Error("`gateway status` and its like cannot reach this gateway: write a path that it may use into [admin] socket", "error", err)
 		server = nil
 	}
+	close(c.tried)
 	for {
+		c.become(server)
 		next, err := c.serve(ctx, server)
 		if next == nil {
 			return errors.Join(err, c.giveUp())
@@ -40,6 +48,12 @@ func (c *controls) run(ctx context.Context) error {
 	}
 }
 
+func (c *controls) become(server *control.Server) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.current = server
+}
+
 // serve serves until ctx ends or another server is to take over. nil is a socket
 // that could not be had.
 func (c *controls) serve(ctx context.Context, server *control.Server) (next *control.Server, err error) {
@@ -47,12 +61,14 @@ func (c *controls) serve(ctx context.Context, server *control.Server) (next *con
 	defer stop()
 	ended := make(chan error, 1)
 	go func() {
-		if server == nil {
-			<-serving.Done()
-			ended <- nil
-			return
+		if server != nil {
+			if err := server.Serve(serving); err != nil {
+				ended <- err
+				return
+			}
 		}
-		ended <- server.Serve(serving)
+		<-serving.Done()
+		ended <- nil
 	}()
 	select {
 	case err := <-ended:
@@ -61,6 +77,25 @@ func (c *controls) serve(ctx context.Context, server *control.Server) (next *con
 		stop() // which lets the call that has asked for this finish
 		return next, <-ended
 	}
+}
+
+// retire gives the socket up, for another process. Calls in progress go on.
+func (c *controls) retire() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current == nil {
+		return nil
+	}
+	return c.current.Retire()
+}
+
+// resume takes the socket again that retire gave up.
+func (c *controls) resume(server *control.Server) error {
+	if err := server.Bind(); err != nil {
+		return err
+	}
+	c.replace(server)
+	return nil
 }
 
 // giveUp closes a server that did not come to serve.

@@ -27,6 +27,7 @@ const (
 	callMailFlush      = "mail/flush"
 	callMailDrop       = "mail/drop"
 	callReload         = "reload"
+	callUpgrade        = "upgrade"
 )
 
 // backendRequest names the backend that a call means; "" means all.
@@ -61,12 +62,12 @@ func (g *gateway) newControl(socket string) *control.Server {
 	s := control.NewServer(socket, g.log)
 	control.Handle(s, callStatus, func(context.Context, struct{}) (statusReport, error) { return g.status(), nil })
 	control.Handle(s, callHistory, func(_ context.Context, limit int) ([]health.Incident, error) {
-		return g.backends.ledger.History(limit), nil
+		return g.duty().backends.ledger.History(limit), nil
 	})
 	control.Handle(s, callCerts, g.certificates)
 	control.Handle(s, callCertsRenew, g.renewCertificate)
 	control.Handle(s, callBackendStatus, func(_ context.Context, r backendRequest) ([]health.Status, error) {
-		now := g.backends.roster.Load()
+		now := g.duty().backends.roster.Load()
 		names, err := now.named(r.Name)
 		return now.statuses(names), err
 	})
@@ -80,21 +81,22 @@ func (g *gateway) newControl(socket string) *control.Server {
 	control.Handle(s, callBackendLogs, g.logs)
 	control.HandleStream(s, callBackendFollow, g.followLogs)
 	control.Handle(s, callReload, g.reloadAsked)
+	control.Handle(s, callUpgrade, g.upgrade)
 	g.handleMail(s)
 	return s
 }
 
 func (g *gateway) handleMail(s *control.Server) {
-	outbox := g.notices.outbox
+	outbox := func() *mail.Outbox { return g.duty().notices.outbox }
 	control.Handle(s, callMailQueue, func(context.Context, struct{}) ([]mail.Item, error) {
-		dead, err := outbox.Dead()
+		dead, err := outbox().Dead()
 		if err != nil {
 			g.log.Warn("some notices that were given up cannot be read", "error", err)
 		}
-		return append(append([]mail.Item{}, outbox.Queue()...), dead...), nil
+		return append(append([]mail.Item{}, outbox().Queue()...), dead...), nil
 	})
-	control.Handle(s, callMailFlush, func(context.Context, struct{}) (int, error) { return outbox.Flush(), nil })
-	control.Handle(s, callMailDrop, func(_ context.Context, id string) (struct{}, error) { return struct{}{}, outbox.Drop(id) })
+	control.Handle(s, callMailFlush, func(context.Context, struct{}) (int, error) { return outbox().Flush(), nil })
+	control.Handle(s, callMailDrop, func(_ context.Context, id string) (struct{}, error) { return struct{}{}, outbox().Drop(id) })
 }
 
 // eachBackend does one thing to the named backends, or to all that gateway
@@ -102,14 +104,14 @@ func (g *gateway) handleMail(s *control.Server) {
 // a restart that ends half-way would leave the backend down.
 func (g *gateway) eachBackend(change health.ChangeKind, do func(context.Context, string, *health.Monitor) error) func(context.Context, backendRequest) ([]health.Status, error) {
 	return func(ctx context.Context, r backendRequest) ([]health.Status, error) {
-		now := g.backends.roster.Load()
+		now := g.duty().backends.roster.Load()
 		names, err := now.commanded(r.Name)
 		if err != nil {
 			return nil, err
 		}
 		ctx = context.WithoutCancel(ctx)
 		err = now.forEach(names, func(name string, m *health.Monitor) error {
-			g.notices.changes.Note(change, name)
+			g.duty().notices.changes.Note(change, name)
 			return do(ctx, name, m)
 		})
 		return now.statuses(names), err
@@ -123,7 +125,7 @@ func (g *gateway) drainOf(name string) func(context.Context) error {
 }
 
 func (g *gateway) logs(_ context.Context, r backendRequest) (string, error) {
-	monitor, err := g.backends.roster.Load().only(r.Name)
+	monitor, err := g.duty().backends.roster.Load().only(r.Name)
 	if err != nil {
 		return "", err
 	}
@@ -131,7 +133,7 @@ func (g *gateway) logs(_ context.Context, r backendRequest) (string, error) {
 }
 
 func (g *gateway) followLogs(ctx context.Context, r backendRequest, w io.Writer) error {
-	monitor, err := g.backends.roster.Load().only(r.Name)
+	monitor, err := g.duty().backends.roster.Load().only(r.Name)
 	if err != nil {
 		return err
 	}
@@ -140,11 +142,11 @@ func (g *gateway) followLogs(ctx context.Context, r backendRequest, w io.Writer)
 
 // status is a snapshot of everything.
 func (g *gateway) status() statusReport {
-	now := g.backends.roster.Load()
+	now := g.duty().backends.roster.Load()
 	report := statusReport{
 		Version: version, PID: os.Getpid(), Started: g.started, Config: g.path,
 		Addresses: g.addresses(), Backends: now.statuses(now.names),
-		Notices: g.notices.report(),
+		Notices: g.duty().notices.report(),
 	}
 	for _, certificate := range g.certificateStatus() {
 		report.Certificates = append(report.Certificates, newCertificateLine(certificate))

@@ -73,7 +73,7 @@ func runDemo(cmd *cobra.Command, setup demo.Setup) error {
 	if err != nil {
 		return tellProblems(cmd.ErrOrStderr(), err)
 	}
-	g, err := newGateway(path, loaded)
+	g, err := newGateway(path, loaded, nil)
 	if err != nil {
 		return err
 	}

@@ -3,9 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +14,6 @@ import (
 	"gateway/certs"
 	"gateway/cmd/internal/config"
 	"gateway/cmd/internal/handover"
-	"gateway/health"
 	"gateway/proxy"
 )
 
@@ -28,13 +28,16 @@ type gateway struct {
 	store    *certs.Store
 	truth    truth
 	server   *proxy.Server
-	backends *backends
-	notices  *notices
 	control  *controls
 	manager  handover.Manager
-	lock     io.Closer // on the state folder
 
 	current   atomic.Pointer[generation]
+	held      atomic.Pointer[duty] // nil: not yet
+	lent      atomic.Bool          // the duty is another gateway's
+	loans     chan *loan
+	leaving   chan *handover.Heir // holds one: this process has nothing more to do than to finish
+	program   string              // that this process was started from
+	inherited bool                // from a gateway that served before
 	reloading sync.Mutex
 	asides    sync.WaitGroup // what signals have asked for
 
@@ -43,6 +46,9 @@ type gateway struct {
 	beneath        []lifetime // what all others use
 }
 
+// listenFunc opens a listening socket, or finds one that was inherited.
+type listenFunc = func(ctx context.Context, network, address string) (net.Listener, error)
+
 // generation is what is made from one configuration, and replaced as a whole by
 // the next one.
 type generation struct {
@@ -50,23 +56,25 @@ type generation struct {
 	handler *proxy.Handler
 }
 
-func newGateway(path string, c *config.Config) (*gateway, error) {
+// newGateway makes one. sockets opens its listening sockets; nil: in the usual way.
+func newGateway(path string, c *config.Config, sockets listenFunc) (*gateway, error) {
 	errorLog, err := proxy.NewErrorLog(c.Log)
 	if err != nil {
 		return nil, fmt.Errorf("log.error: %w", err)
 	}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("the program's own path: %w", err)
+	}
 	log := errorLog.Logger()
-	g := &gateway{errorLog: errorLog, log: log, manager: handover.Manager{Log: log}, path: path, started: time.Now(), anotherAddress: anotherListen, ready: func() {}}
+	g := &gateway{program: program, errorLog: errorLog, log: log, manager: handover.Manager{Log: log}, path: path, started: time.Now(), anotherAddress: anotherListen, ready: func() {}, loans: make(chan *loan), leaving: make(chan *handover.Heir, 1)}
 	if g.access, err = proxy.NewAccessLog(c.Log, g.log); err != nil {
 		return nil, fmt.Errorf("log.access: %w", err)
 	}
 	g.store = certs.NewStore(c.State, g.log)
 	g.store.Endpoint = proxy.EndpointOf
-	if err := g.newSupervision(c); err != nil {
-		return nil, err
-	}
 	handler, err := proxy.NewHandler(c.Proxy(), proxy.Deps{
-		Log: g.log, Unreachable: g.backends.nudge, Availability: g.backends.availability, Count: g.backends.ledger.Count,
+		Log: g.log, Unreachable: g.nudge, Availability: g.availability, Count: g.count,
 	})
 	if err != nil {
 		return nil, err
@@ -78,23 +86,10 @@ func newGateway(path string, c *config.Config) (*gateway, error) {
 		TLS:      g.store.TLSConfig(),
 		Handler:  g.answers(handler),
 		Log:      g.log,
+		Listen:   sockets,
 	})
 	g.control = newControls(g.newControl(c.Admin.Socket), g.log)
 	return g, nil
-}
-
-// newSupervision makes the monitors of the backends, and who is told of them.
-func (g *gateway) newSupervision(c *config.Config) error {
-	ledger, err := openLedger(c, g.log)
-	if err != nil {
-		return err
-	}
-	g.notices = newNotices(c, noticeDeps{
-		ledger: ledger, certificates: g.noticedCertificates, log: g.log,
-		look: func(backend string) (health.Status, []byte) { return g.backends.look(backend) },
-	})
-	g.backends, err = newBackends(c, backendDeps{ledger: ledger, state: c.State, tell: g.notices.tell, drain: g.drain, log: g.log})
-	return err
 }
 
 // answers is the chain that every request goes through.

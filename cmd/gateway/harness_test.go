@@ -42,6 +42,9 @@ func TestMain(m *testing.M) {
 	if spec := os.Getenv(backendEnv); spec != "" {
 		os.Exit(beBackend(spec))
 	}
+	if os.Getenv(heirEnv) != "" {
+		os.Exit(beHeir())
+	}
 	dir, err := os.MkdirTemp("", "gateway-test")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -91,15 +94,28 @@ type process struct {
 func startProcess(t testing.TB, path string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(path, args...), lines: make(chan string, 10000), done: make(chan struct{})}
-	reader, writer := io.Pipe()
-	p.cmd.Stdout, p.cmd.Stderr = writer, writer
-	if err := p.cmd.Start(); err != nil {
+	reader, writer, err := os.Pipe() // which a gateway that takes over has as well
+	if err != nil {
 		t.Fatal(err)
 	}
-	go p.collect(reader)
+	p.cmd.Stdout, p.cmd.Stderr = writer, writer
+	err = p.cmd.Start()
+	writer.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	collected := make(chan struct{})
+	go func() {
+		defer close(collected)
+		defer reader.Close()
+		p.collect(reader)
+	}()
 	go func() {
 		p.err = p.cmd.Wait()
-		writer.Close()
+		select {
+		case <-collected:
+		case <-time.After(500 * time.Millisecond): // another process still writes
+		}
 		close(p.done)
 	}()
 	t.Cleanup(func() {

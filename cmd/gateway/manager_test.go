@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"path/filepath"
 	"strings"
@@ -68,5 +69,26 @@ func TestRun_GivesNoSignOfLifeBeforeItServes(t *testing.T) {
 	manager.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 	if n, err := manager.Read(make([]byte, 1000)); err == nil {
 		t.Errorf("%d bytes were told of a gateway that never served", n)
+	}
+}
+
+func TestRun_ServesWhoQueuedAtASocketOfTheServiceManager(t *testing.T) {
+	needPrograms(t, "systemd-socket-activate")
+	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
+	close(backend.release)
+	config := writeFile(t, t.TempDir(), "config.toml", oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, ""))
+	p := startProcess(t, "systemd-socket-activate", "-l", fmt.Sprintf("127.0.0.1:%d", port), builtGateway(t), "run", "-c", config)
+	// The program is started only when the first client is in the queue.
+	var got answer
+	eventually(t, "the first answer", func() bool {
+		got = <-ask(ca.client(t, false), fmt.Sprintf("https://api.example.com:%d/", port))
+		return got.err == nil
+	})
+	if got.body != "finished" {
+		t.Errorf("%q, %v", got.body, got.err)
+	}
+	p.waitFor("serving")
+	if strings.Contains(p.text(), "is closed") {
+		t.Errorf("the socket was not taken:\n%s", p.text())
 	}
 }

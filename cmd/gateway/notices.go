@@ -244,7 +244,7 @@ func (n *notices) report() *noticesReport {
 
 // testOnStart sends the test that the file asks for, beside everything else.
 func (g *gateway) testOnStart(ctx context.Context) error {
-	if c := g.config(); c.Mail.Enabled() && c.Mail.TestOnStart {
+	if c := g.config(); c.Mail.Enabled() && c.Mail.TestOnStart && !g.inherited {
 		sender := mail.NewSender(c.Mail)
 		outcome := sender.Send(ctx, testMessage(c, c.Mail.To))
 		for _, receipt := range outcome.Receipts {

@@ -142,7 +142,7 @@ func rehearsalGateway(ctx context.Context, folder string, made *apache.Translati
 	for i := range loaded.Backends {
 		loaded.Backends[i].Hold = new(time.Duration)
 	}
-	g, err := newGateway(path, loaded)
+	g, err := newGateway(path, loaded, nil)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -78,6 +78,9 @@ func (g *gateway) reloadAsked(ctx context.Context, _ struct{}) (reloadReport, er
 func (g *gateway) reload(ctx context.Context) reloadReport {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
+	if g.lent.Load() {
+		return reloadReport{Problems: []string{"another gateway has taken over: ask that one"}, Changes: []string{}}
+	}
 	g.manager.Reloading()
 	defer g.tellReady()
 	changes, err := g.tryReload(ctx)
@@ -86,7 +89,7 @@ func (g *gateway) reload(ctx context.Context) reloadReport {
 		g.log.Error("the file was not taken over: gateway goes on with what it had", "file", g.path, "problems", len(problems), "error", err)
 		return reloadReport{Problems: problems, Changes: []string{}}
 	}
-	g.notices.changes.Note(health.ConfigReloaded, g.path)
+	g.duty().notices.changes.Note(health.ConfigReloaded, g.path)
 	g.log.Info("the file was taken over", "file", g.path, "changes", strings.Join(changes, "; "))
 	return reloadReport{Changes: changes}
 }
@@ -128,7 +131,7 @@ func (t *transition) prepare(ctx context.Context) (err error) {
 	if t.next.handler, err = t.current.Load().handler.Next(c.Proxy()); err != nil {
 		return err
 	}
-	if t.roster, err = t.backends.prepare(c); err != nil {
+	if t.roster, err = t.duty().backends.prepare(c); err != nil {
 		return err
 	}
 	if err := t.prepareLogs(c); err != nil {
@@ -189,17 +192,18 @@ func (t *transition) commit() {
 	}
 	c, before := t.next.config, t.current.Load()
 	t.server.Configure(c.Limits, c.Timeouts)
-	rosterBefore := t.backends.roster.Swap(t.roster)
+	duty := t.duty()
+	rosterBefore := duty.backends.roster.Swap(t.roster)
 	t.current.Store(t.next)
 	t.server.SetHandler(t.answers(t.next.handler))
 	t.bound.Commit()
 	before.handler.Retire(t.next.handler)
-	t.backends.settle(rosterBefore, func(ctx context.Context, name string) error {
+	duty.backends.settle(rosterBefore, func(ctx context.Context, name string) error {
 		ctx, cancel := context.WithTimeout(ctx, c.Timeouts.Drain)
 		defer cancel()
 		return before.handler.Drain(ctx, name)
 	})
-	t.notices.apply(c)
+	duty.notices.apply(c)
 	if t.control != nil {
 		t.gateway.control.replace(t.control)
 	}

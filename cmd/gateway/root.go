@@ -88,6 +88,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newRunCommand(),
 		newReloadCommand(),
+		newUpgradeCommand(),
 		newCheckCommand(),
 		newDemoCommand(),
 		newDemoBackendCommand(),

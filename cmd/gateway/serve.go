@@ -15,10 +15,23 @@ import (
 	"gateway/proxy"
 )
 
-// open does all that can be refused before anything is served: log files,
-// certificates, then every address. What was opened is closed again if a later
-// step fails.
-func (g *gateway) open(ctx context.Context) (err error) {
+// open does all that can be refused before anything is served, for a gateway
+// that nobody gives anything to.
+func (g *gateway) open(ctx context.Context) error {
+	if err := g.openFront(ctx); err != nil {
+		return err
+	}
+	if err := g.takeDuty(); err != nil {
+		g.server.Close()
+		return errors.Join(err, g.access.Close())
+	}
+	g.duty().notices.changes.Note(health.GatewayStarted, version)
+	return nil
+}
+
+// openFront opens the log files, loads the certificates and opens every address.
+// What was opened is closed again if a later step fails.
+func (g *gateway) openFront(ctx context.Context) (err error) {
 	c := g.config()
 	if err := g.errorLog.Open(); err != nil {
 		return fmt.Errorf("log.error: %w", err)
@@ -27,10 +40,6 @@ func (g *gateway) open(ctx context.Context) (err error) {
 	if err := os.MkdirAll(c.State, 0o700); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	if g.lock, err = lockState(c.State, g.log); err != nil {
-		return err
-	}
-	defer closeUnlessServed(&err, g.lock)
 	if err := g.access.Open(); err != nil {
 		return fmt.Errorf("log.access: %w", err)
 	}
@@ -72,30 +81,37 @@ func explainBind(ctx context.Context, err error, instead string) error {
 // answer the last requests are stopped, then the certificates and the log; the
 // notices that all this makes are queued and, within seconds, delivered last.
 func (g *gateway) serve(ctx context.Context) (err error) {
-	defer func() { err = errors.Join(err, g.lock.Close(), g.errorLog.Close()) }()
+	defer func() { err = errors.Join(err, g.errorLog.Close()) }()
 	if err := health.KeepPowers(); err != nil {
 		return err
 	}
 	g.log.Info("serving", "addresses", strings.Join(g.addresses(), " "), "version", version)
-	g.ready()
-	g.tellReady()
-	g.notices.changes.Note(health.GatewayStarted, version)
 	if err := health.AdoptOrphans(); err != nil {
 		g.log.Warn("a backend that goes into the background may be lost sight of", "error", err)
 	}
 	return runLifetimes(ctx, append(g.beneath, []lifetime{
-		{"outbox", g.notices.runOutbox},
-		{"notices", g.notices.runNotifier},
 		{"access log", g.access.Run},
-		{"certificates", g.store.Run},
 		{"orphans", health.ReapOrphans},
-		{"backends", g.backends.run},
+		{"duty", g.runDuty},
 		{"servers", g.serveRequests},
-		{"comparison of certificates", g.compareCertificates},
 		{"control socket", g.control.run},
 		{"test mail", g.testOnStart},
 		{"watchdog", g.showLife},
+		{"announcement", g.announce},
 	}...))
+}
+
+// announce tells whoever waits for it that gateway serves. It comes last.
+func (g *gateway) announce(ctx context.Context) error {
+	select {
+	case <-g.control.tried: // else the first command after an upgrade would find no socket
+	case <-ctx.Done():
+		return nil
+	}
+	g.ready()
+	g.tellReady()
+	<-ctx.Done()
+	return nil
 }
 
 func (g *gateway) serveRequests(ctx context.Context) error {
@@ -103,8 +119,12 @@ func (g *gateway) serveRequests(ctx context.Context) error {
 	told := make(chan struct{})
 	untold := context.AfterFunc(ctx, func() {
 		defer close(told)
-		g.manager.Stopping(g.stopsWithin())
 		timeouts := g.config().Timeouts
+		if g.lent.Load() {
+			g.log.Info("leaving to the gateway that has taken over", "requests_may_finish_within", timeouts.Handover)
+			return
+		}
+		g.manager.Stopping(g.stopsWithin())
 		g.log.Info("stopping: requests in flight may finish", "within", timeouts.Drain, "websockets_within", timeouts.Upgraded)
 	})
 	err := g.server.Serve(ctx)

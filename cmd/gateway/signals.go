@@ -12,18 +12,24 @@ import (
 // SIGUSR1 opens the log files anew.
 func runUntilSignal(ctx context.Context, g *gateway) error {
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGHUP, syscall.SIGPIPE)
 	defer signal.Stop(signals)
 
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	done := make(chan error, 1)
 	go func() { done <- g.serve(serving) }()
+	ended, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	for {
 		select {
 		case err := <-done:
+			end()
 			g.asides.Wait()
 			return err
+		case heir := <-g.leaving:
+			g.asides.Go(func() { g.outlive(ended, heir) })
+			stop()
 		case received := <-signals:
 			g.obey(received, serving, stop)
 		}
@@ -35,6 +41,9 @@ func (g *gateway) obey(received os.Signal, serving context.Context, stop context
 	switch received {
 	case syscall.SIGUSR1:
 		g.reopenLogs()
+	case syscall.SIGPIPE:
+		// Whoever read our standard output is gone. Without this case that would be
+		// the end of gateway.
 	case syscall.SIGHUP:
 		g.asides.Go(func() { g.reload(serving) })
 	default:

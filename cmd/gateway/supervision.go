@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 
 	"gateway/health"
 )
@@ -162,4 +165,28 @@ func (b *backends) replace(ctx context.Context, before, next *roster, name strin
 	if err != nil && ctx.Err() == nil {
 		b.log.Warn("restarting a backend that the file starts in another way", "backend", name, "error", err)
 	}
+}
+
+// release has the backends run on when supervision ends, for another gateway.
+func (b *backends) release() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for monitor := range b.running {
+		monitor.Release()
+	}
+}
+
+// settled waits until everything is done that was asked for about any backend.
+func (b *backends) settled(ctx context.Context) error {
+	b.mu.Lock()
+	turns := slices.Collect(maps.Values(b.turns))
+	b.mu.Unlock()
+	for _, turn := range turns {
+		select {
+		case <-turn:
+		case <-ctx.Done():
+			return fmt.Errorf("a backend is still being replaced: %w", ctx.Err())
+		}
+	}
+	return nil
 }

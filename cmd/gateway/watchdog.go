@@ -41,6 +41,10 @@ func (g *gateway) askParts(answered chan struct{}) {
 		g.log.Error("a part of gateway does not answer; if that lasts, the service manager starts gateway anew and the backends run on")
 		return
 	}
+	if g.lent.Load() {
+		answered <- struct{}{}
+		return // another process shows life
+	}
 	go func() {
 		g.status()
 		g.manager.Alive()

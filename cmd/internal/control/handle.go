@@ -81,10 +81,13 @@ func (s *Server) reply(w http.ResponseWriter, status int, v any) {
 		status = http.StatusInternalServerError
 		text, _ = json.Marshal(failure{fmt.Sprintf("gateway can't write its answer: %v", err)})
 	}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.timeout))
+	answer, control := append(text, '\n'), http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(s.timeout))
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n')) // fails only when the caller is gone
+	_, _ = w.Write(answer) // fails only when the caller is gone
+	_ = control.Flush()    // before the call counts as ended: the process may end with it
 }
 
 // flushed writes a stream. Its head waits for the first byte, so that an error

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,6 +27,7 @@ type Server struct {
 	streams  context.Context // ends when the server begins to stop
 	stop     context.CancelFunc
 	inFlight sync.WaitGroup
+	retired  atomic.Bool
 }
 
 // NewServer prepares a server for the socket at path.
@@ -60,6 +62,14 @@ func (s *Server) Close() error {
 	return s.socket.Close()
 }
 
+// Retire gives the socket up, so that another process may have it. Calls in
+// progress go on for as long as they take, unlike when ctx of Serve ends; Serve
+// returns after the last one.
+func (s *Server) Retire() error {
+	s.retired.Store(true)
+	return s.Close()
+}
+
 // Serve answers calls until ctx ends. Streams end at once then, other calls have
 // 5 s to finish; the socket is removed. It returns when no handler runs any more.
 func (s *Server) Serve(ctx context.Context) error {
@@ -80,6 +90,11 @@ func (s *Server) Serve(ctx context.Context) error {
 	select {
 	case err = <-served: // http.Server has closed the socket
 		s.stop()
+		if s.retired.Load() {
+			s.inFlight.Wait()
+			err = s.shutdown(context.WithoutCancel(ctx), server)
+			break
+		}
 		_ = server.Close()
 	case <-ctx.Done():
 		s.stop()

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"gateway/cmd/internal/handover"
+)
+
+// upgraded runs `gateway upgrade` and has the process that serves now ended with
+// the test.
+func (w *world) upgraded(args ...string) upgradeReport {
+	w.t.Helper()
+	out, code := w.verb(append([]string{"upgrade", "--json"}, args...)...)
+	var report upgradeReport
+	if code != exitDone || json.Unmarshal([]byte(out), &report) != nil || report.PID == 0 {
+		w.t.Fatalf("upgrade: exit code %d: %s", code, out)
+	}
+	endWithTest(w.t, report.PID)
+	return report
+}
+
+// endWithTest ends a gateway that is not a child of the test.
+func endWithTest(t *testing.T, pid int) {
+	t.Cleanup(func() {
+		for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM, syscall.SIGKILL} {
+			if syscall.Kill(pid, s) != nil {
+				return
+			}
+			for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline) && lives(pid); {
+				time.Sleep(20 * time.Millisecond)
+			}
+		}
+	})
+}
+
+func TestUpgrade_AnotherProcessServesAndTheBackendIsNotTouched(t *testing.T) {
+	w := newWorld(t, "0s")
+	before, old := w.status(), w.gateway.cmd.Process.Pid
+	report := w.upgraded()
+	if report.PID == old || !lives(report.PID) {
+		t.Errorf("process %d serves, it was %d", report.PID, old)
+	}
+	if code := w.gateway.exitCode(); code != exitDone {
+		t.Errorf("the old gateway ended with exit code %d", code)
+	}
+	if status := w.get(w.ca.client(t, false), w.port); status != http.StatusOK {
+		t.Errorf("status %d", status)
+	}
+	after := w.status()
+	if after.PID != before.PID || !after.Adopted || after.Restarts != 0 {
+		t.Errorf("the backend was process %d and is %+v", before.PID, after)
+	}
+	again := w.upgraded() // also the one that was taken over to
+	if status := w.get(w.ca.client(t, false), w.port); status != http.StatusOK || again.PID == report.PID {
+		t.Errorf("status %d by process %d after the second upgrade", status, again.PID)
+	}
+	syscall.Kill(w.status().PID, syscall.SIGKILL)
+	eventually(t, "a backend that died is started by the new gateway", func() bool {
+		s := w.status()
+		return s.State == "up" && s.PID != before.PID
+	})
+}
+
+func TestUpgrade_UnderLoadFailsNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a load for 10 s")
+	}
+	w := newWorld(t, "0s")
+	upgrading := every(5, 10*time.Second, func(int) { w.upgraded() })
+	all := w.load(10 * time.Second)
+	upgrading.Wait()
+	w.tally(all, false)
+}
+
+func TestUpgrade_AProgramThatIsNoGoodChangesNothing(t *testing.T) {
+	w := newWorld(t, "0s")
+	old, backend := w.gateway.cmd.Process.Pid, w.status().PID
+	good, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := func(text string) string {
+		path := writeFile(t, t.TempDir(), "gateway", "#!/bin/sh\n"+text+"\n")
+		if err := os.Chmod(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for name, test := range map[string]struct{ binary, file, want string }{
+		"it is not there":       {binary: "/nonexistent/gateway", want: "no such file"},
+		"it is no program":      {binary: w.config, want: "is no program that can be run"},
+		"it crashes":            {binary: script("echo boom >&2; exit 3"), want: "exit status 3): boom"},
+		"it is another program": {binary: script("exit 0"), want: "it ended before it could serve"},
+		"it refuses the file":   {file: "nonsense = 1\n", want: "nonsense"},
+	} {
+		args := []string{"upgrade"}
+		if test.binary != "" {
+			args = append(args, "--binary", test.binary)
+		}
+		caller := world{t: t, config: writeFile(t, t.TempDir(), "good.toml", string(good))} // finds the socket by its file
+		if err := os.WriteFile(w.config, []byte(test.file+string(good)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, code := caller.verb(args...)
+		if err := os.WriteFile(w.config, good, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code != exitFailed || !strings.Contains(out, test.want) || !strings.Contains(out, "nothing was changed") {
+			t.Errorf("%s: exit code %d: %s", name, code, out)
+		}
+		if status := w.get(w.ca.client(t, false), w.port); status != http.StatusOK {
+			t.Errorf("%s: then status %d", name, status)
+		}
+	}
+	if !lives(old) || w.status().PID != backend {
+		t.Errorf("gateway lives: %v, backend %d, was %d", lives(old), w.status().PID, backend)
+	}
+}
+
+// heirEnv makes the test binary a new version that ends as soon as it has the lease.
+const heirEnv = "GATEWAY_TEST_HEIR"
+
+func beHeir() int {
+	from, err := handover.Find()
+	if err != nil || from == nil {
+		return 1
+	}
+	if err := from.AwaitLease(); err != nil {
+		return 2
+	}
+	return 7
+}
+
+func TestUpgrade_TheDutyComesBackWhenTheNewProcessDiesWithIt(t *testing.T) {
+	w := newWorld(t, "0s")
+	backend := w.status().PID
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dying := writeFile(t, t.TempDir(), "gateway", fmt.Sprintf("#!/bin/sh\n%s=1 exec %q\n", heirEnv, self))
+	if err := os.Chmod(dying, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		out, code := w.verb("upgrade", "--binary", dying)
+		if code != exitFailed || !strings.Contains(out, "it ended before it served (exit status 7)") {
+			t.Errorf("exit code %d: %s", code, out)
+		}
+		if status := w.get(w.ca.client(t, false), w.port); status != http.StatusOK {
+			t.Errorf("status %d", status)
+		}
+		eventually(t, "the backend is supervised again", func() bool { s := w.status(); return s.State == "up" && s.PID == backend })
+	}
+	w.upgraded() // and a good one is welcome
+	if s := w.status(); s.PID != backend || s.Restarts != 0 {
+		t.Errorf("the backend was process %d and is %+v", backend, s)
+	}
+}
+
+func TestUpgrade_WebSocketsAndRequestsInFlightStayWithTheOldProcess(t *testing.T) {
+	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
+	w := &world{t: t, ca: ca, port: port}
+	w.config = writeFile(t, t.TempDir(), "config.toml", oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, adminTable(t)))
+	w.gateway = startProcess(t, builtGateway(t), "run", "-c", w.config)
+	w.gateway.waitFor("serving")
+	c, _, err := websocket.Dial(t.Context(), fmt.Sprintf("wss://api.example.com:%d/ws", port), &websocket.DialOptions{HTTPClient: ca.client(t, false)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	url := fmt.Sprintf("https://api.example.com:%d/", port)
+	h1, h2 := ask(ca.client(t, false), url), ask(ca.client(t, true), url)
+	<-backend.asked
+	<-backend.asked
+	report := w.upgraded()
+	checkEcho(t, c, "after the upgrade")
+	close(backend.release)
+	for _, answers := range []<-chan answer{h1, h2} {
+		if got := <-answers; got.err != nil || got.body != "finished" {
+			t.Errorf("a request in flight got %q, %v", got.body, got.err)
+		}
+	}
+	checkEcho(t, c, "still here")
+	if !lives(w.gateway.cmd.Process.Pid) {
+		t.Error("the old gateway has left a WebSocket alone")
+	}
+	c.Close(websocket.StatusNormalClosure, "done")
+	if code := w.gateway.exitCode(); code != exitDone {
+		t.Errorf("the old gateway ended with exit code %d", code)
+	}
+	if !lives(report.PID) {
+		t.Error("the new one has ended with it")
+	}
+}

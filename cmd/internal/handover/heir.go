@@ -1,0 +1,182 @@
+package handover
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Heir is the process that is to take over, as the one that runs sees it.
+type Heir struct {
+	wire *wire
+	cmd  *exec.Cmd
+	said *lastWords
+	gone chan struct{} // closed when the process has ended
+	how  error         // of its end; valid then
+}
+
+// Start starts a program that is to take over, with the sockets that it is to
+// serve. Its messages go to stderr. It owns nothing yet.
+func Start(program string, args []string, sockets []Socket, stderr *os.File) (*Heir, error) {
+	ours, theirs, err := pair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	w, err := newWire(ours)
+	if err != nil {
+		return nil, err
+	}
+	h := &Heir{wire: w, gone: make(chan struct{}), said: &lastWords{to: stderr}}
+	h.cmd = exec.Command(program, args...)
+	h.cmd.Env = heirEnvironment(os.Environ())
+	h.cmd.Stdout, h.cmd.Stderr = os.Stdout, h.said
+	h.cmd.ExtraFiles = []*os.File{theirs, stderr}
+	h.cmd.SysProcAttr = &syscall.SysProcAttr{}
+	lendPowers(h.cmd.SysProcAttr)
+	// Once it serves, the pipe of its standard error is closed at its end alone.
+	h.cmd.WaitDelay = time.Second
+	if err := h.cmd.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w", program, err), w.conn.Close())
+	}
+	go func() {
+		h.how = h.cmd.Wait()
+		close(h.gone)
+	}()
+	if err := w.sendSockets(sockets); err != nil {
+		h.Kill()
+		return nil, fmt.Errorf("hand the sockets to %s: %w", program, err)
+	}
+	return h, nil
+}
+
+// pair makes the two ends of a connection.
+func pair() (ours, theirs *os.File, err error) {
+	syscall.ForkLock.RLock() // macOS cannot close on exec in one step
+	defer syscall.ForkLock.RUnlock()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("connect two gateways: %w", err)
+	}
+	unix.CloseOnExec(fds[0])
+	unix.CloseOnExec(fds[1])
+	return os.NewFile(uintptr(fds[0]), "heir"), os.NewFile(uintptr(fds[1]), "predecessor"), nil
+}
+
+// heirEnvironment is ours, but for what is meant for this very process.
+func heirEnvironment(own []string) []string {
+	var env []string
+	for _, variable := range own {
+		name, _, _ := strings.Cut(variable, "=")
+		switch name {
+		case environment, "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES":
+		default:
+			env = append(env, variable)
+		}
+	}
+	return append(env, fmt.Sprintf("%s=%d", environment, wireFD))
+}
+
+// Prepared waits until the heir could serve.
+func (h *Heir) Prepared(within time.Duration) error {
+	what, err := h.wire.hear(time.Now().Add(within))
+	switch {
+	case err != nil:
+		return h.explain(err, "before it could serve", within)
+	case len(what.Refused) > 0:
+		return errors.New(strings.Join(what.Refused, "\n"))
+	case !what.Prepared:
+		return errors.New("it does not say that it could serve: it is another kind of program")
+	}
+	return nil
+}
+
+// Lease tells the heir that the state folder and the backends are its own, and
+// waits until it serves.
+func (h *Heir) Lease(within time.Duration) (Served, error) {
+	if err := h.wire.say(word{Lease: true}); err != nil {
+		return Served{}, h.explain(err, "before it served", within)
+	}
+	what, err := h.wire.hear(time.Now().Add(within))
+	switch {
+	case err != nil:
+		return Served{}, h.explain(err, "before it served", within)
+	case len(what.Refused) > 0:
+		return Served{}, errors.New(strings.Join(what.Refused, "\n"))
+	case what.Serving == nil:
+		return Served{}, errors.New("it does not say that it serves")
+	}
+	return *what.Serving, nil
+}
+
+// explain tells how a heir failed that has said nothing.
+func (h *Heir) explain(err error, when string, within time.Duration) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("it did not get ready within %v", within)
+	}
+	select {
+	case <-h.gone:
+	case <-time.After(time.Second):
+		return fmt.Errorf("it broke off %s: %w", when, err)
+	}
+	how := "exit status 0"
+	if h.how != nil {
+		how = h.how.Error()
+	}
+	if said := h.said.String(); said != "" {
+		return fmt.Errorf("it ended %s (%s): %s", when, how, said)
+	}
+	return fmt.Errorf("it ended %s (%s)", when, how)
+}
+
+// Kill ends a heir that is not wanted, and waits until it is gone.
+func (h *Heir) Kill() {
+	_ = h.cmd.Process.Kill()
+	<-h.gone
+	_ = h.wire.conn.Close()
+}
+
+// Gone waits until the heir has ended, or ctx.
+func (h *Heir) Gone(ctx context.Context) {
+	select {
+	case <-h.gone:
+	case <-ctx.Done():
+	}
+}
+
+// lastWords passes on what a program prints, and keeps the end of it.
+type lastWords struct {
+	to io.Writer
+
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// lastWordsKept is how much of it an admin is told.
+const lastWordsKept = 2 << 10
+
+func (l *lastWords) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	l.text.Write(p)
+	if extra := l.text.Len() - lastWordsKept; extra > 0 {
+		l.text.Next(extra)
+	}
+	l.mu.Unlock()
+	return l.to.Write(p)
+}
+
+func (l *lastWords) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.TrimSpace(l.text.String())
+}

@@ -1,0 +1,70 @@
+package handover
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Predecessor is the gateway that runs, as the one sees it that is to take over.
+type Predecessor struct {
+	*Sockets
+	wire *wire
+}
+
+// Find finds the gateway that has started this process to take over; nil if it
+// was started in the usual way. What is inherited stays with this process alone.
+func Find() (*Predecessor, error) {
+	if os.Getenv(environment) == "" {
+		return nil, nil
+	}
+	if err := os.Unsetenv(environment); err != nil {
+		return nil, err
+	}
+	unix.CloseOnExec(wireFD)
+	unix.CloseOnExec(stderrFD)
+	w, err := newWire(os.NewFile(wireFD, "predecessor"))
+	if err != nil {
+		return nil, err
+	}
+	p := &Predecessor{wire: w}
+	if p.Sockets, err = w.receiveSockets(); err != nil {
+		return nil, fmt.Errorf("take the sockets of the other gateway: %w", err)
+	}
+	return p, nil
+}
+
+// Refuse tells why this process can't take over. It is for a process that ends.
+func (p *Predecessor) Refuse(err error) {
+	_ = p.wire.say(word{Refused: strings.Split(err.Error(), "\n")}) // if nobody hears it, it is logged all the same
+}
+
+// errGivenUp is the other gateway's silence.
+var errGivenUp = errors.New("the other gateway goes on itself")
+
+// AwaitLease tells that this process could serve, and waits until the other one
+// has let go of what only one may own.
+func (p *Predecessor) AwaitLease() error {
+	if err := p.wire.say(word{Prepared: true}); err != nil {
+		return fmt.Errorf("%w: %w", errGivenUp, err)
+	}
+	what, err := p.wire.hear(time.Time{})
+	if errors.Is(err, io.EOF) || err == nil && !what.Lease {
+		return errGivenUp
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errGivenUp, err)
+	}
+	return takeStderr()
+}
+
+// Serving tells that this process serves, so that the other one may leave. The
+// sockets that the file does not name any more are closed.
+func (p *Predecessor) Serving(version string) error {
+	return errors.Join(p.wire.say(word{Serving: &Served{PID: os.Getpid(), Version: version}}), p.Close())
+}
