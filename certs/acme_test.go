@@ -77,6 +77,7 @@ func accepted(address, name string, roots *x509.CertPool) bool {
 }
 
 func TestACME_ObtainsByEachEngineAndChallenge(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name, engine string
 		tls          bool
@@ -109,6 +110,7 @@ func TestACME_ObtainsByEachEngineAndChallenge(t *testing.T) {
 }
 
 func TestACME_TellsOfARefusalOnceAndWaits(t *testing.T) {
+	t.Parallel()
 	for _, engine := range []string{EngineCertmagic, EngineAutocert} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
@@ -137,12 +139,13 @@ func TestACME_TellsOfARefusalOnceAndWaits(t *testing.T) {
 }
 
 func TestACME_BindsTheAccountOfACustomer(t *testing.T) {
+	t.Parallel()
 	const key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 	for _, engine := range []string{EngineCertmagic, EngineAutocert} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			ca := pebbleStart(t, pebbleOptions{eabKID: "kid-1", eabKey: key})
-			without, _ := acmeStore(t, t.TempDir(), ca.site("api.example.com", ca.acme(engine)))
+			without, _ := acmeStore(t, t.TempDir(), ca.site(pebbleName(t), ca.acme(engine)))
 			address := ca.front(t, without, true)
 			func() {
 				pkiRunning(t, without)
@@ -156,23 +159,24 @@ func TestACME_BindsTheAccountOfACustomer(t *testing.T) {
 			if err := os.WriteFile(settings.EABKeyFile, []byte(key+"\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			site := ca.site("api.example.com", settings)
+			site := ca.site(pebbleName(t), settings)
 			if err := without.Apply(t.Context(), []Site{site}); err != nil { // a reload with the right settings
 				t.Fatal(err)
 			}
-			acmeEventually(t, "a certificate is shown", func() bool { return accepted(address, "api.example.com", ca.roots(t)) })
+			acmeEventually(t, "a certificate is shown", func() bool { return accepted(address, pebbleName(t), ca.roots(t)) })
 		})
 	}
 }
 
 func TestACME_GivesEachClientTheKeyThatItKnows(t *testing.T) {
+	t.Parallel()
 	for _, engine := range []string{EngineCertmagic, EngineAutocert} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			ca := pebbleStart(t, pebbleOptions{})
 			settings := ca.acme(engine)
 			settings.KeyType = KeyBoth
-			store, _ := acmeStore(t, t.TempDir(), ca.site("api.example.com", settings))
+			store, _ := acmeStore(t, t.TempDir(), ca.site(pebbleName(t), settings))
 			address := ca.front(t, store, true)
 			pkiRunning(t, store)
 			acmeEventually(t, "both are there", func() bool {
@@ -183,7 +187,7 @@ func TestACME_GivesEachClientTheKeyThatItKnows(t *testing.T) {
 				tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: "ECDSA P-256",
 			} {
 				conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", address,
-					&tls.Config{ServerName: "api.example.com", RootCAs: ca.roots(t), MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{suite}})
+					&tls.Config{ServerName: pebbleName(t), RootCAs: ca.roots(t), MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{suite}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -250,18 +254,19 @@ func TestACME_LeavesForeignChallengesToTheBackend(t *testing.T) {
 }
 
 func TestACME_TwoGatewaysOnOneFolderOrderOnceAndAnswerForEachOther(t *testing.T) {
+	t.Parallel()
 	for _, engine := range []string{EngineCertmagic, EngineAutocert} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			ca := pebbleStart(t, pebbleOptions{})
-			site, state := ca.site("api.example.com", ca.acme(engine)), t.TempDir()
+			site, state := ca.site(pebbleName(t), ca.acme(engine)), t.TempDir()
 			listening, _ := acmeStore(t, state, site)
 			address := ca.front(t, listening, true)
 			other, _ := acmeStore(t, state, site)
 			pkiRunning(t, other) // has no listener, and orders first
 			acmeEventually(t, "the other orders", func() bool { return ca.log.count("Added order") > 0 })
 			pkiRunning(t, listening)
-			acmeEventually(t, "a certificate is shown", func() bool { return accepted(address, "api.example.com", ca.roots(t)) })
+			acmeEventually(t, "a certificate is shown", func() bool { return accepted(address, pebbleName(t), ca.roots(t)) })
 			if n := ca.log.count("Issued certificate"); n != 1 {
 				t.Errorf("%d certificates were issued", n)
 			}

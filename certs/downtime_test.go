@@ -61,6 +61,7 @@ func downtimeManaged(t *testing.T, state string) (*managed, *downtimeCA) {
 }
 
 func TestDowntime_OfAThirdOfALifeLeavesTheOldCertificateAndHammersNobody(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m, ca := downtimeManaged(t, t.TempDir())
 		wait := func(d time.Duration) { time.Sleep(d); synctest.Wait() } // of the bubble's clock
@@ -113,6 +114,7 @@ func downtimeRun(t *testing.T, m *managed, ca *downtimeCA) (stop func()) {
 }
 
 func TestDowntime_IsRememberedOverARestart(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		state := t.TempDir()
 		_, ca := downtimeManaged(t, state)

@@ -113,40 +113,43 @@ func TestFault_OfTheCAHasItsMessageAndIsNotAskedAgainAndAgain(t *testing.T) {
 	ca := pebbleStart(t, pebbleOptions{})
 	const orders, accounts = "/order-plz", "/sign-me-up"
 	for _, engine := range []string{EngineCertmagic, EngineAutocert} {
-		front := newFaultyCA(t, ca)
-		for _, row := range []struct {
-			path   string
-			status int
-			kind   string
-			most   int64 // requests
-			want   string
-		}{
-			{orders, 429, "rateLimited", 1, "too many certificates or failures lately: the CA localhost:"},
-			{accounts, 429, "rateLimited", 1, "too many certificates or failures lately"},
-			{orders, 400, "badNonce", 20, "the CA takes none of the numbers"},
-			{orders, 403, "unauthorized", 1, "another server answered for the name"},
-			{orders, 403, "caa", 1, "the DNS forbids this CA"},
-			{orders, 400, "rejectedIdentifier", 1, "gives no certificate for this name"},
-			{orders, 500, "serverInternal", 9, "the CA has a fault"},
-			{orders, 400, "malformed", 1, "did not take the request"},
-			{accounts, 403, "unauthorized", 1, "the CA gives no account"},
-			{accounts, 403, "externalAccountRequired", 1, "eab_kid and eab_key_file"},
-		} {
-			t.Run(fmt.Sprint(engine, row.path, " ", row.kind, row.status), func(t *testing.T) {
-				asked := front.refuse(row.path, row.status, row.kind, nil)
-				status := front.told(t, ca, engine)
-				told := status.Refused[0].Error()
-				if !strings.Contains(told, row.want) || !strings.Contains(told, "in the words of the CA") {
-					t.Errorf("%q lacks %q", told, row.want)
-				}
-				if n := asked.Load(); n > row.most {
-					t.Errorf("the CA was asked %d times", n)
-				}
-				if wait := time.Until(status.Renew); wait < 30*time.Second || wait > time.Minute {
-					t.Errorf("tried again in %v", wait)
-				}
-			})
-		}
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			front := newFaultyCA(t, ca)
+			for _, row := range []struct {
+				path   string
+				status int
+				kind   string
+				most   int64 // requests
+				want   string
+			}{
+				{orders, 429, "rateLimited", 1, "too many certificates or failures lately: the CA localhost:"},
+				{accounts, 429, "rateLimited", 1, "too many certificates or failures lately"},
+				{orders, 400, "badNonce", 20, "the CA takes none of the numbers"},
+				{orders, 403, "unauthorized", 1, "another server answered for the name"},
+				{orders, 403, "caa", 1, "the DNS forbids this CA"},
+				{orders, 400, "rejectedIdentifier", 1, "gives no certificate for this name"},
+				{orders, 500, "serverInternal", 9, "the CA has a fault"},
+				{orders, 400, "malformed", 1, "did not take the request"},
+				{accounts, 403, "unauthorized", 1, "the CA gives no account"},
+				{accounts, 403, "externalAccountRequired", 1, "eab_kid and eab_key_file"},
+			} {
+				t.Run(fmt.Sprint(row.path, " ", row.kind, row.status), func(t *testing.T) {
+					asked := front.refuse(row.path, row.status, row.kind, nil)
+					status := front.told(t, ca, engine)
+					told := status.Refused[0].Error()
+					if !strings.Contains(told, row.want) || !strings.Contains(told, "in the words of the CA") {
+						t.Errorf("%q lacks %q", told, row.want)
+					}
+					if n := asked.Load(); n > row.most {
+						t.Errorf("the CA was asked %d times", n)
+					}
+					if wait := time.Until(status.Renew); wait < 30*time.Second || wait > time.Minute {
+						t.Errorf("tried again in %v", wait)
+					}
+				})
+			}
+		})
 	}
 }
 
@@ -319,19 +322,24 @@ func TestFault_OfTheDiskIsToldAndNothingIsOrdered(t *testing.T) {
 	}
 }
 
-// faultSmallDisk mounts a file system of 512 KB, which needs root.
+// faultSmallDisk is a file system of 512 KB, which needs root. No path leads to it
+// but that of the descriptor which holds it, so it is gone with the process, however
+// that ends.
 func faultSmallDisk(t *testing.T) (folder string) {
 	t.Helper()
-	folder = t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", folder).CombinedOutput(); err != nil {
+	mounted := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", mounted).CombinedOutput(); err != nil {
 		t.Skipf("a small file system cannot be mounted here (it takes root): %v %s", err, out)
 	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", folder).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v %s", err, out)
-		}
-	})
-	return folder
+	root, err := os.Open(mounted)
+	if out, unmountErr := exec.Command("umount", "--lazy", mounted).CombinedOutput(); unmountErr != nil {
+		t.Errorf("umount: %v %s", unmountErr, out)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	return fmt.Sprintf("/proc/self/fd/%d", root.Fd())
 }
 
 func faultFill(folder string) (filler string) {

@@ -63,6 +63,7 @@ type pebble struct {
 	management        string
 	client            *http.Client
 	process           *exec.Cmd
+	ended             chan struct{} // closed when the process has ended
 	log               *pebbleLog
 }
 
@@ -100,14 +101,23 @@ func pebbleStart(t testing.TB, o pebbleOptions) *pebble {
 	leaf := ca.issue(t, nil, []string{"localhost", "127.0.0.1"})
 	pkiWrite(t, folder, map[string]string{"ca.pem": pkiPEM(ca.cert), "leaf.pem": pkiPEM(leaf.cert), "leaf.key": pkiKeyPEM(t, leaf.key)})
 	p.caFile = filepath.Join(folder, "ca.pem")
-	acmePort := pebblePort(t)
-	management := pebblePort(t)
-	p.directory, p.management = fmt.Sprintf("https://localhost:%d/dir", acmePort), fmt.Sprintf("https://127.0.0.1:%d", management)
 	p.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pkiPool(ca)}, DisableKeepAlives: true}}
-	p.process = exec.Command(binary, "-config", p.configure(t, folder, o, acmePort, management), "-dnsserver", pebbleDNS(t))
-	p.process.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=50", fmt.Sprintf("PEBBLE_WFE_NONCEREJECT=%d", cmp.Or(o.nonceReject, 5)))
-	p.start(t)
-	return p
+	names := pebbleDNS(t)
+	t.Cleanup(func() {
+		p.stop()
+		if t.Failed() {
+			t.Logf("the CA printed:\n%s", p.log.text.String())
+		}
+	})
+	for range 5 { // another program may take a port before the CA opens it
+		acmePort, management := pebblePort(t), pebblePort(t)
+		p.directory, p.management = fmt.Sprintf("https://localhost:%d/dir", acmePort), fmt.Sprintf("https://127.0.0.1:%d", management)
+		if p.start(t, exec.Command(binary, "-config", p.configure(t, folder, o, acmePort, management), "-dnsserver", names), o) {
+			return p
+		}
+	}
+	t.Fatal("the CA could not be started")
+	return nil
 }
 
 func (p *pebble) configure(t testing.TB, folder string, o pebbleOptions, acmePort, management int) string {
@@ -134,31 +144,45 @@ func (p *pebble) configure(t testing.TB, folder string, o pebbleOptions, acmePor
 	return filepath.Join(folder, "pebble.json")
 }
 
-func (p *pebble) start(t testing.TB) {
+// start tells whether the CA came up and answers.
+func (p *pebble) start(t testing.TB, process *exec.Cmd, o pebbleOptions) (answers bool) {
 	t.Helper()
-	p.process.Stdout, p.process.Stderr = p.log, p.log
-	if err := p.process.Start(); err != nil {
+	process.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=50", fmt.Sprintf("PEBBLE_WFE_NONCEREJECT=%d", cmp.Or(o.nonceReject, 5)))
+	process.Stdout, process.Stderr = p.log, p.log
+	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		p.stop()
-		if t.Failed() {
-			t.Logf("the CA printed:\n%s", p.log.text.String())
+	ended := make(chan struct{})
+	p.process, p.ended = process, ended
+	go func() {
+		_ = process.Wait() // it is killed, or the log tells
+		close(ended)
+	}()
+	acmeEventually(t, "the CA answers or has ended", func() bool {
+		select {
+		case <-ended:
+			return true
+		default:
 		}
-	})
-	acmeEventually(t, "the CA answers", func() bool {
-		answer, err := p.client.Get(p.directory)
-		if err == nil {
+		for _, address := range []string{p.directory, p.management + "/roots/0"} {
+			answer, err := p.client.Get(address)
+			if err != nil {
+				return false
+			}
 			answer.Body.Close()
+			answers = answer.StatusCode == http.StatusOK
 		}
-		return err == nil
+		return answers
 	})
+	return answers
 }
 
 // stop ends the CA; it may be called twice.
 func (p *pebble) stop() {
-	_ = p.process.Process.Kill()
-	_ = p.process.Wait()
+	if p.process != nil {
+		_ = p.process.Process.Kill()
+		<-p.ended
+	}
 }
 
 // roots are those of the certificates that the CA issues.

@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"flag"
 	"io"
 	"log/slog"
 	"math/big"
@@ -27,8 +28,13 @@ import (
 
 // TestMain looks for goroutines that are left. Of certmagic's, the one for the rate
 // limit of an account never ends, and the one of a lock sees only after seconds
-// that it is open.
+// that it is open. The tests wait for CAs and not for processors, so more of them run
+// at a time than there are processors, unless -parallel says how many.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
+		_ = parallel.Value.Set("8") // a number is always accepted
+	}
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))

@@ -219,7 +219,11 @@ func renewUnderLoad(t *testing.T, binary string, life, renewals, rate int) {
 		}
 		l.stop()
 		v := l.visitor
-		t.Logf("%s: %d requests, each with its own handshake, %d failed, %d certificates", engine, v.good.Load()+v.failed.Load(), v.failed.Load(), len(v.seen))
+		t.Logf("%s: %d requests, %.1f a second, each with its own handshake, %d failed, %d certificates",
+			engine, v.good.Load()+v.failed.Load(), v.rate(), v.failed.Load(), len(v.seen))
+		if v.rate() < 0.99*float64(rate) {
+			t.Errorf("%s: %.1f requests a second are no load of %d", engine, v.rate(), rate)
+		}
 		if v.failed.Load() > 0 || v.good.Load() == 0 {
 			t.Errorf("%s: %d failed, the last by %v", engine, v.failed.Load(), v.last.Load())
 		}
@@ -277,6 +281,7 @@ func startBackend(t *testing.T) string {
 type visitor struct {
 	port         int
 	roots        *x509.CertPool
+	begun, ended time.Time // of visit
 	good, failed atomic.Int64
 	last         atomic.Value
 	mu           sync.Mutex
@@ -284,24 +289,29 @@ type visitor struct {
 }
 
 // visit begins so many requests a second until stop is called, however long each
-// takes, and then waits for the last.
+// takes, and then waits for the last. Each has its time; those that a busy machine
+// was late for are made up for at once.
 func (v *visitor) visit(rate int) (stop func()) {
-	v.seen = map[string]bool{}
+	v.seen, v.begun = map[string]bool{}, time.Now()
 	done := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() {
-		ticker := time.NewTicker(time.Second / time.Duration(rate))
-		defer ticker.Stop()
-		for {
+		for n := 1; ; n++ {
+			running.Go(v.once)
 			select {
 			case <-done:
+				v.ended = time.Now()
 				return
-			case <-ticker.C:
-				running.Go(v.once)
+			case <-time.After(time.Until(v.begun.Add(time.Duration(n) * time.Second / time.Duration(rate)))):
 			}
 		}
 	})
 	return func() { close(done); running.Wait() }
+}
+
+// rate is how many requests were begun in a second, all in all.
+func (v *visitor) rate() float64 {
+	return float64(v.good.Load()+v.failed.Load()) / v.ended.Sub(v.begun).Seconds()
 }
 
 func (v *visitor) once() {
