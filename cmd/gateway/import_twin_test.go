@@ -346,7 +346,7 @@ func (w *importWorld) imported(t *testing.T, first string) (path string, code in
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			lost, _, _ := strings.Cut(report.String(), "\nCarried (")
+			_, lost, _ := strings.Cut(report.String(), "\nNOT carried")
 			t.Logf("imported:\n%s\n%s", texts[0].String(), lost)
 		}
 	})

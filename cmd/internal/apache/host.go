@@ -76,6 +76,15 @@ func (h *host) names() []string {
 	return append([]string{h.name}, h.aliases...)
 }
 
+// head is the line that a host is told of by: for the main server that of its
+// first Listen.
+func (h *host) head() *Directive {
+	if h.section != nil || len(h.listeners) == 0 {
+		return h.section
+	}
+	return h.listeners[0]
+}
+
 // scheme is what clients write in front of the host's name.
 func (h *host) scheme() string {
 	if h.tls {

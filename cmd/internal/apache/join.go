@@ -40,7 +40,7 @@ func (t *translation) joinPort(p *site, e endpoint) bool {
 		there[i].table.absorb(p.table)
 		t.tellAll(p, "plain HTTP on this port is sent to https with status 308, by plain = \"redirect\", which holds without being written")
 	default:
-		t.ledger.lost(p.host.section, "the port has sites with TLS, and gateway answers plain HTTP there as those: with a redirect to https", `write plain = "proxy" into the site with TLS if it may answer plain HTTP too, or give this one a port of its own`)
+		t.ledger.lost(p.host.head(), "the port has sites with TLS, and gateway answers plain HTTP there as those: with a redirect to https", `write plain = "proxy" into the site with TLS if it may answer plain HTTP too, or give this one a port of its own`)
 	}
 	return true
 }
@@ -50,13 +50,13 @@ func (t *translation) joinPlain(s, p *site, e endpoint) {
 	s.plain = "proxy"
 	s.host.plainFrom = append(s.host.plainFrom, e.from...)
 	s.table.absorb(p.table)
-	for _, d := range append(named(p.host.own, "ServerName", "ServerAlias"), p.host.section) {
+	for _, d := range append(named(p.host.own, "ServerName", "ServerAlias"), p.host.head()) {
 		t.ledger.differently(d, `the site with TLS on the same port serves plain HTTP too, by plain = "proxy"`)
 	}
 }
 
 func (t *translation) tellAll(p *site, how string) {
-	t.ledger.differently(p.host.section, how)
+	t.ledger.differently(p.host.head(), how)
 	for _, d := range p.host.own {
 		if d.Is("Redirect") || d.Is("RedirectPermanent") || d.Is("RewriteRule") || d.Is("RewriteCond") || d.Is("RewriteEngine") || d.Is("ServerName") || d.Is("ServerAlias") {
 			t.ledger.differently(d, how)
@@ -92,7 +92,7 @@ func (t *translation) joinSites() {
 
 func (t *translation) alike(a, b *site) bool {
 	return a.host.tls == b.host.tls && a.plain == b.plain && slices.Equal(a.names, b.names) && a.table.content() == b.table.content() &&
-		t.certificate(a.host).content() == t.certificate(b.host).content()
+		(!a.host.tls || t.certificate(a.host).content() == t.certificate(b.host).content())
 }
 
 // keepsFirst reports whether no other site is before s on its addresses: moving

@@ -1,8 +1,10 @@
 package apache
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -136,14 +138,25 @@ func readText(path string) (string, error) {
 	if !info.Mode().IsRegular() {
 		return "", &Problem{at, "is no regular file", "name a file of text", nil}
 	}
-	if info.Size() > largestFile {
-		return "", &Problem{at, fmt.Sprintf("has %d bytes, and no file of a configuration has more than %d", info.Size(), largestFile), "see what this file is; leave it out if it is a log or an archive", nil}
-	}
-	raw, err := os.ReadFile(path)
+	raw, err := readUpTo(path, largestFile+1)
 	if err != nil {
 		return "", &Problem{at, "cannot be read", remedyFor(err), err}
 	}
+	if len(raw) > largestFile {
+		at.Line = 1 + bytes.Count(raw, []byte("\n"))
+		return "", &Problem{at, fmt.Sprintf("the file has %d bytes, and goes on where no configuration does", info.Size()), "see what this file is; leave it out if it is a log or an archive", nil}
+	}
 	return textOf(path, raw)
+}
+
+// readUpTo reads the beginning of a file: even one that grows is never read whole.
+func readUpTo(path string, most int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := io.ReadAll(io.LimitReader(file, most))
+	return raw, errors.Join(err, file.Close())
 }
 
 func remedyFor(err error) string {

@@ -217,7 +217,7 @@ func TestRead_TellsWhatIsWrongByFileAndLine(t *testing.T) {
 		"macro of few words":   {map[string]string{"httpd.conf": "<Macro M $a $b>\n</Macro>\nUse M 1\n"}, "httpd.conf:3: the macro M (ROOT/httpd.conf:1) takes 2 words, and here are 1: write as many"},
 		"macro loop":           {map[string]string{"httpd.conf": "<Macro M>\nUse M\n</Macro>\nUse M\n"}, "httpd.conf:2: macros use each other more than 20 deep: take the Use out that leads back"},
 		"binary file":          {map[string]string{"httpd.conf": "Listen 80\n\x7fELF\x02\x00\n"}, "httpd.conf:2: holds a byte that no text has, so this is no configuration: name a file of text; see what it is with: file ROOT/httpd.conf"},
-		"large file":           {map[string]string{"httpd.conf": strings.Repeat("# "+long+"\n", 4000)}, "httpd.conf: has 12012000 bytes, and no file of a configuration has more than 4194304: see what this file is; leave it out if it is a log or an archive"},
+		"large file":           {map[string]string{"httpd.conf": strings.Repeat("# "+long+"\n", 4000)}, "httpd.conf:1397: the file has 12012000 bytes, and goes on where no configuration does: see what this file is; leave it out if it is a log or an archive"},
 		"the file's own error": {map[string]string{"httpd.conf": "Error \"not yet configured\"\n"}, `httpd.conf:1: the configuration itself says that it is wrong: "not yet configured": correct what its message names; httpd does not start with it`},
 		"macro bomb": {map[string]string{"httpd.conf": "<Macro A $x>\nSetEnv X $x$x$x$x$x$x$x$x$x$x\n</Macro>\n<Macro B $x>\nUse A $x$x$x$x$x$x$x$x$x$x\n</Macro>\n<Macro C $x>\nUse B $x$x$x$x$x$x$x$x$x$x\n</Macro>\nUse C " + long + "\n"},
 			"httpd.conf:2: the line has more than 1048576 bytes in the macro's use: see the words of the Use"},

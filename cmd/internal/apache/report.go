@@ -82,12 +82,13 @@ type heading struct {
 	matters bool
 }
 
+// headings end with what wants an eye first: a terminal shows the end.
 var headings = [...]heading{
-	{"NOT carried, and clients feel it", NotCarried, true},
-	{"Not carried, and hardly missed", NotCarried, false},
-	{"Carried differently", Differently, false},
-	{"Carried", Carried, false},
 	{"Not needed", NotNeeded, false},
+	{"Carried", Carried, false},
+	{"Carried differently", Differently, false},
+	{"Not carried, and hardly missed", NotCarried, false},
+	{"NOT carried, and clients feel it", NotCarried, true},
 }
 
 func (r Report) chosen(h heading) []Item {
@@ -120,7 +121,7 @@ func (i Item) follows(first Item) bool {
 	return i.File == first.File && name == firstName && i.Note == first.Note && i.Do == first.Do && slices.Equal(i.Lines, first.Lines)
 }
 
-// Print writes the report for people, what wants an eye first.
+// Print writes the report for people.
 func (r Report) Print(w io.Writer) error {
 	var out strings.Builder
 	for _, heading := range headings {

@@ -98,7 +98,7 @@ func (t *translation) addHost(h *host) {
 	}
 	names := t.claim(h)
 	if len(names) == 0 {
-		t.ledger.notNeeded(h.section, "an earlier virtual host has its address and its names, so no request gets to it in httpd either")
+		t.ledger.notNeeded(h.head(), "an earlier virtual host has its address and its names, so no request gets to it in httpd either")
 		return
 	}
 	from := len(t.sites)
@@ -199,9 +199,7 @@ func (t *translation) nameFor(h *host) string {
 			name, from = found, "the name is that of the certificate"
 		}
 	}
-	if h.section != nil {
-		t.ledger.differently(h.section, "it has no ServerName, and a site needs one, so it is called "+name+"; "+from)
-	}
+	t.ledger.differently(h.head(), "it has no ServerName, and a site needs one, so it is called "+name+"; "+from)
 	return name
 }
 

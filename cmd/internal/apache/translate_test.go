@@ -164,6 +164,14 @@ func TestTranslate_JoinsThePortsOfOneName(t *testing.T) {
 	}
 }
 
+func TestTranslate_AsksForNoCertificateWithoutTLS(t *testing.T) {
+	body := "ServerName a.example.com\nSSLEngine off\nProxyPass / http://localhost:3000/\n"
+	_, made := apacheTranslate(t, "Listen 80\nListen 8080\n<VirtualHost *:80>\n"+body+"</VirtualHost>\n<VirtualHost *:8080>\n"+body+"</VirtualHost>\n")
+	if item := apacheItem(t, made, "SSLEngine off"); item.Matters || !strings.Contains(apacheLines(made), "listen = [\"http://:80\", \"http://:8080\"]\n") {
+		t.Errorf("%s in\n%s", item, apacheLines(made))
+	}
+}
+
 func TestTranslate_TakesAddressesApart(t *testing.T) {
 	_, made := apacheTranslate(t, `Listen 192.0.2.1:80
 Listen [::1]:80
