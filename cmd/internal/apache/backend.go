@@ -15,6 +15,7 @@ type backend struct {
 	preserve  bool         // ProxyPreserveHost, which is off unless it is written
 	preserved []*Directive // by which
 	timeout   string       // first_byte, "" for that of [timeouts]
+	timed     *Directive   // by which
 	most      int          // connections; 0: no limit
 	table     *table
 }
@@ -123,6 +124,9 @@ func (t *translation) backend(wanted backend, from ...*Directive) *backend {
 		if b.url == wanted.url && b.preserve == wanted.preserve && b.timeout == wanted.timeout && b.most == wanted.most {
 			b.table.entry("url").come(from)
 			b.table.entry("preserve_host").come(wanted.preserved)
+			if b.timeout != "" {
+				b.table.entry("first_byte").come([]*Directive{wanted.timed})
+			}
 			return b
 		}
 	}
@@ -132,7 +136,7 @@ func (t *translation) backend(wanted backend, from ...*Directive) *backend {
 	b.table.set("url", b.url, from...)
 	b.table.set("preserve_host", b.preserve, b.preserved...)
 	if b.timeout != "" {
-		b.table.set("first_byte", b.timeout)
+		b.table.set("first_byte", b.timeout, b.timed)
 	}
 	if b.most > 0 {
 		b.table.set("connections", b.most)

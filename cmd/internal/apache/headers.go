@@ -34,8 +34,11 @@ func (b *builder) header(t *table, d *Directive) error {
 	}
 	action, name := strings.ToLower(args[0]), strings.TrimSuffix(args[1], ":")
 	value, condition := argAt(args, 2), argAt(args, 3)
-	if action == "unset" {
+	switch {
+	case action == "unset":
 		value, condition = "", argAt(args, 2)
+	case strings.HasPrefix(action, "edit"):
+		condition = argAt(args, 4)
 	}
 	if side == "request" && b.ownHeader(d, name, action) {
 		return nil

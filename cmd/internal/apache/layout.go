@@ -105,12 +105,21 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
+// debianVariables are those of Debian's envvars, for a file that was taken out of
+// its place.
+func debianVariables() map[string]string {
+	return map[string]string{
+		"APACHE_RUN_USER": "www-data", "APACHE_RUN_GROUP": "www-data", "APACHE_RUN_DIR": "/var/run/apache2", "APACHE_PID_FILE": "/var/run/apache2/apache2.pid",
+		"APACHE_LOCK_DIR": "/var/lock/apache2", "APACHE_LOG_DIR": "/var/log/apache2",
+	}
+}
+
 var defineOption = regexp.MustCompile(`(?:^|\s)-D\s*([A-Za-z0-9_]+)`)
 
 // readEnvironment takes in what the service starts httpd with. None of these
 // files has to be there.
 func (s *Source) readEnvironment() {
-	s.Variables = map[string]string{}
+	s.Variables = debianVariables()
 	for _, path := range []string{"envvars", "../sysconfig/httpd", "../sysconfig/apache2", "../default/apache2"} {
 		text, err := readText(filepath.Join(s.Root, path))
 		if err != nil {

@@ -105,7 +105,7 @@ func (b *builder) terms(d *Directive, at matcher, url string, options []string) 
 		wanted.preserved = []*Directive{preserve}
 	}
 	if timeout := b.host.last("ProxyTimeout"); timeout != nil {
-		wanted.timeout = b.duration(timeout, timeout.arg(0))
+		wanted.timeout, wanted.timed = b.duration(timeout, timeout.arg(0)), timeout
 	}
 	for _, section := range b.host.ownFirst("Proxy") {
 		if strings.HasPrefix(section.arg(0)+"/", url+"/") {
@@ -138,7 +138,7 @@ const ignoredOptions = " acquire connectiontimeout disablereuse enablereuse flus
 func (b *builder) option(wanted *backend, d *Directive, key, value string) {
 	switch {
 	case key == "timeout":
-		wanted.timeout = b.duration(d, value)
+		wanted.timeout, wanted.timed = b.duration(d, value), d
 	case key == "max":
 		if n, err := strconv.Atoi(value); err == nil && n > 0 {
 			wanted.most = n

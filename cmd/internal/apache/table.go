@@ -54,11 +54,13 @@ func (t *table) list(key string) []string {
 
 // set writes a key, in place of what it had.
 func (t *table) set(key string, value any, from ...*Directive) {
-	if e := t.entry(key); e != nil {
-		e.value, e.from = value, from
-		return
+	e := t.entry(key)
+	if e == nil {
+		e = &entry{key: key}
+		t.entries = append(t.entries, e)
 	}
-	t.entries = append(t.entries, &entry{key, value, from})
+	e.value, e.from = value, nil
+	e.come(from)
 }
 
 // add appends to a list what it does not hold yet.
