@@ -41,8 +41,13 @@ func (f gatewayFile) Read(text string) (jupyter.Contents, error) {
 	return contents, nil
 }
 
+// Insert reads what it has made, before anybody writes it.
 func (f gatewayFile) Insert(text, site, ofSite, rest string) (string, error) {
-	return config.Insert(text, site, ofSite, rest)
+	made, err := config.Insert(text, site, ofSite, rest)
+	if err == nil {
+		_, err = config.Decode(f.path, made)
+	}
+	return made, err
 }
 
 // Problems are those of the file without their lines, which move when something

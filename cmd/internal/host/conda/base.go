@@ -31,12 +31,12 @@ const markFile = ".gateway-installer"
 
 // look says what is at the prefix.
 func look(m host.Machine, prefix string) (base, error) {
+	if info, err := m.Lstat(prefix); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return base{state: baseForeign, foul: "a symbolic link, and the files of conda know the folder that they are in"}, nil
+	}
 	entries, err := m.ReadDir(prefix)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if _, err := m.Lstat(prefix); err == nil {
-			return base{state: baseForeign, foul: "a symbolic link that leads nowhere"}, nil
-		}
 		return base{}, nil
 	case errors.Is(err, syscall.ENOTDIR):
 		return base{state: baseForeign, foul: "no folder"}, nil

@@ -118,7 +118,7 @@ func TestPlan_SaysWhatIsMissingAndNothingElse(t *testing.T) {
 		"half a conda": {change: func(f map[string]string) { delete(f, "/opt/conda/bin/conda") },
 			want: "refuse /opt/conda is not empty, and no whole conda either: it has no bin/conda"},
 		"a file":             {change: func(f map[string]string) { clear(f); f["/opt/conda"] = "x" }, want: "ENOTDIR"},
-		"a link to nowhere":  {change: func(f map[string]string) { clear(f); f["/opt/conda"] = "-> /nowhere" }, want: rest[1:] + "\nrefuse /opt/conda is a symbolic link that leads nowhere"},
+		"a link":             {change: func(f map[string]string) { clear(f); f["/opt/conda"] = "-> /nowhere" }, want: rest[1:] + "\nrefuse /opt/conda is a symbolic link, and the files of conda know the folder that they are in"},
 		"another installer":  {change: func(f map[string]string) { f["/opt/conda/.gateway-installer"] = "abc  https://x" }, want: "do run " + url + " over the conda in /opt/conda"},
 		"of others":          {change: func(f map[string]string) { delete(f, "/opt/conda/.gateway-installer") }},
 		"of others, upgrade": {change: func(f map[string]string) { delete(f, "/opt/conda/.gateway-installer") }, config: func(c *Config) { c.Upgrade = true }, want: "do run " + url + " over the conda in /opt/conda"},

@@ -82,7 +82,7 @@ func (s *Step) planBase(m host.Machine, found base, plan *host.Plan) error {
 	case found.state == baseForeign:
 		plan.Refusals = append(plan.Refusals, host.Refusal{
 			What: s.config.Prefix + " is " + found.foul, Why: "what is there would be mixed with conda's files",
-			Instead: "see what it is, and move it away, or write another prefix",
+			Instead: "see what it is, and move it away, or write the prefix of another folder",
 		})
 	case wanted && s.unknown != nil:
 		plan.Refusals = append(plan.Refusals, host.Refusal{

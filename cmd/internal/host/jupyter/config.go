@@ -29,6 +29,7 @@ func Default() Config { return Config{Prefix: "/opt/jupyter", Path: "/jupyter/",
 
 var (
 	plainPath   = regexp.MustCompile(`^/[A-Za-z0-9._/+-]+$`)
+	siteName    = regexp.MustCompile(`^[A-Za-z0-9.:*-]*$`)
 	accountName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9._-]{0,31}$`)
 )
 
@@ -39,6 +40,9 @@ func (c Config) Validate(report host.Report) {
 	}
 	if u, err := url.Parse(c.Path); err != nil || u.Path != c.Path || !strings.HasPrefix(c.Path, "/") || !strings.HasSuffix(c.Path, "/") || strings.ContainsAny(c.Path, "\"'\\ ") {
 		report("path", fmt.Sprintf("%q is no path", c.Path), `write one that begins and ends with /, such as "/jupyter/"`)
+	}
+	if !siteName.MatchString(c.Site) {
+		report("site", fmt.Sprintf("%q is no name of a site", c.Site), `write it as name in [[site]], such as "lab.example.com"`)
 	}
 	if c.Port < 1024 || c.Port > 65533 {
 		report("port", fmt.Sprintf("%d is no port for a program behind gateway", c.Port), "write one from 1024 to 65533, such as 8000")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,6 +62,8 @@ func jupyterMachine(t *testing.T, files map[string]string, enabled bool) host.Ma
 		}
 		return host.Result{}, &host.ExitError{Program: c.Argv[0], Code: 1}
 	}}
+	files = maps.Clone(files)
+	files["/etc/passwd"], files["/etc/group"] = "alice:x:1000:1000::/home/alice:/bin/sh\n", "alice:x:1000:\n"
 	for at, text := range files {
 		jupyterMust(t, os.MkdirAll(filepath.Dir(m.Path(at)), 0o755))
 		jupyterMust(t, os.WriteFile(m.Path(at), []byte(text), 0o644))
@@ -159,6 +162,17 @@ func TestPlan_NamesOtherVersionsAndHubsOfOthers(t *testing.T) {
 			t.Errorf("want %q, got %q, %v", want, plan.Notes, err)
 		}
 		delete(files, "/opt/jupyter/conda-meta/history")
+	}
+}
+
+func TestPlan_TellsOfNamesThatNobodyHas(t *testing.T) {
+	c := jupyterConfig()
+	c.Users, c.Groups = []string{"alice", "alcie"}, []string{"alice", "studnets"}
+	s := New(c, jupyterConda{}, true, &jupyterFile{contents: jupyterContents()})
+	plan, err := s.Plan(t.Context(), jupyterMachine(t, map[string]string{"/etc/gateway/config.toml": ""}, false))
+	notes := strings.Join(plan.Notes, "\n")
+	if err != nil || !strings.Contains(notes, "no account alcie yet") || !strings.Contains(notes, "no group studnets yet") || strings.Contains(notes, " alice ") {
+		t.Errorf("got %q, %v", plan.Notes, err)
 	}
 }
 

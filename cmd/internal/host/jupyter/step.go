@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"gateway/cmd/internal/host"
+	"gateway/cmd/internal/host/account"
 )
 
 // Conda makes environments.
@@ -59,6 +60,9 @@ func (s *Step) Plan(ctx context.Context, m host.Machine) (host.Plan, error) {
 		return host.Plan{}, err
 	}
 	planService(ctx, m, &plan)
+	if err := s.planPeople(m, &plan); err != nil {
+		return host.Plan{}, err
+	}
 	for _, part := range []func(host.Machine, hub, *host.Plan) error{s.planSettings, s.planFile} {
 		if err := part(m, h, &plan); err != nil {
 			return host.Plan{}, err
@@ -123,6 +127,26 @@ func (s *Step) planInstall(m host.Machine, plan *host.Plan) {
 		Why:  "JupyterHub has an environment of its own, so that nothing else decides its versions",
 		Acts: s.conda.Make(s.config.Prefix, versions()),
 	})
+}
+
+// planPeople tells of names that may be slips of the pen. The step user makes
+// accounts in the same run, so that they are no reason to refuse.
+func (s *Step) planPeople(m host.Machine, plan *host.Plan) error {
+	accounts, err := account.Read(m)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Concat(s.config.Users, s.config.Admins) {
+		if _, known := accounts.Account(name); !known {
+			plan.Notes = append(plan.Notes, fmt.Sprintf("There is no account %s yet, whom [setup.jupyter] names.", name))
+		}
+	}
+	for _, name := range s.config.Groups {
+		if _, known := accounts.Group(name); !known {
+			plan.Notes = append(plan.Notes, fmt.Sprintf("There is no group %s yet, which [setup.jupyter] names.", name))
+		}
+	}
+	return nil
 }
 
 // planService stops a hub that the system runs by itself, as Debian's package does,
