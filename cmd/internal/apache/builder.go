@@ -14,6 +14,7 @@ type builder struct {
 	rules    []*rule
 	later    []*rule // rules that httpd looks at after the rewriting
 	sections []*section
+	closed   []*rule // what stands in for access rules that can't be carried
 }
 
 // node is a set of paths that httpd treats alike, and what becomes of them.
@@ -29,7 +30,7 @@ type node struct {
 func (b *builder) site() *table {
 	b.sections = b.findSections()
 	b.later = slices.Concat(b.locationRules(), b.proxyRules(), b.redirectRules(), b.aliasRules(), b.documentRoot())
-	b.rules = slices.Concat(b.fileRules(), b.rewriteRules(), b.later)
+	b.rules = slices.Concat(b.closed, b.fileRules(), b.rewriteRules(), b.later)
 	site := &table{header: "[[site]]"}
 	nodes := b.nodes()
 	root := nodes[0]

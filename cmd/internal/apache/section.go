@@ -3,6 +3,7 @@ package apache
 import (
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -49,8 +50,7 @@ func (b *builder) location(d *Directive) *section {
 	}
 	if !pattern {
 		if strings.ContainsAny(written, "*?[") {
-			b.ledger.lost(d, "its path has wildcards, which gateway's routes have not", "write a route for each path that it means")
-			return nil
+			return b.patterned(d, wildcards(written))
 		}
 		if !strings.HasPrefix(written, "/") {
 			b.ledger.lost(d, "its path does not begin with a slash", "write <Location /path>")
@@ -58,21 +58,65 @@ func (b *builder) location(d *Directive) *section {
 		}
 		return &section{matcher: matcher{prefix: written}, from: d}
 	}
-	m, _, err := parsePattern(written, false)
-	if err != nil {
+	return b.patterned(d, written)
+}
+
+// patterned is a section for a pattern. If gateway can't have the pattern, and
+// the section says who may come, all paths are closed that begin like it.
+func (b *builder) patterned(d *Directive, pattern string) *section {
+	m, _, err := parsePattern(pattern, false)
+	if err == nil {
+		return &section{matcher: m, from: d}
+	}
+	s := &section{from: d}
+	if !s.excludes() {
 		b.ledger.lost(d, err.Error(), "write a route for the paths that it means")
 		return nil
 	}
-	return &section{matcher: m, from: d}
+	literal := literalPrefix(strings.TrimPrefix(pattern, "^"))
+	m = matcher{prefix: literal[:strings.LastIndexByte(literal, '/')+1]}
+	if m.prefix == "" {
+		m.prefix = "/"
+	}
+	b.ledger.lost(d, err.Error()+"; so that nobody gets in who should not, "+m.prefix+" is closed to all", "write routes for the paths that it means, with allow")
+	b.closed = append(b.closed, b.refusal(m, rewriting, 403, d))
+	return nil
+}
+
+// wildcards is the pattern of a path with *, ? and [...], none of which takes a
+// slash.
+func wildcards(path string) string {
+	var out strings.Builder
+	for _, c := range path {
+		switch c {
+		case '*':
+			out.WriteString("[^/]*")
+		case '?':
+			out.WriteString("[^/]")
+		case '[', ']', '-', '/':
+			out.WriteRune(c)
+		default:
+			out.WriteString(regexp.QuoteMeta(string(c)))
+		}
+	}
+	return "^" + out.String() + "$"
 }
 
 // directories are the <Directory> sections, outermost first, at the paths where
 // their folders show.
 func (b *builder) directories() []*section {
 	var all []*section
+	for _, d := range b.host.mainFirst("DirectoryMatch") {
+		b.closeFolders(d, d.arg(0))
+	}
 	for _, d := range b.host.mainFirst("Directory") {
 		if d.arg(0) == "~" || strings.ContainsAny(d.arg(0), "*?[") {
-			continue // told by the table of directives
+			pattern := d.arg(1)
+			if d.arg(0) != "~" {
+				pattern = wildcards(d.arg(0))
+			}
+			b.closeFolders(d, pattern)
+			continue
 		}
 		folder := b.absolute(d.arg(0))
 		for _, path := range b.shownAt(folder) {
@@ -81,6 +125,22 @@ func (b *builder) directories() []*section {
 	}
 	slices.SortStableFunc(all, func(x, y *section) int { return len(x.folder) - len(y.folder) })
 	return all
+}
+
+// closeFolders stands in for a <Directory> with a pattern that says who may come:
+// the folder in which the pattern begins is closed, where it shows.
+func (b *builder) closeFolders(d *Directive, pattern string) {
+	s := &section{from: d}
+	if !s.excludes() || hidesDotfiles("/"+strings.TrimLeft(pattern, "^.*/")) {
+		return
+	}
+	b.ledger.lost(d, "gateway guards folders by their paths and not by patterns", "write a [[site.route]] with allow or deny for the path where the folder shows")
+	literal := literalPrefix(strings.TrimPrefix(pattern, "^"))
+	for _, at := range b.shownAt(b.absolute(literal[:strings.LastIndexByte(literal, '/')+1])) {
+		if at != "" {
+			b.closed = append(b.closed, b.refusal(matcher{prefix: at}, rewriting, 403, d))
+		}
+	}
 }
 
 // shownAt are the paths at which a folder below the DocumentRoot or an Alias

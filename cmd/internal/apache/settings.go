@@ -2,6 +2,7 @@ package apache
 
 import (
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,13 +48,23 @@ func settingsOf(scope []*Directive) []*Directive {
 // proxySections are the <Proxy> sections that say who may use a rule's backend.
 func (b *builder) proxySections(r *rule) []*Directive {
 	var found []*Directive
-	for _, d := range b.host.mainFirst("Proxy") {
-		pattern := strings.TrimSuffix(d.arg(0), "*")
-		if strings.HasPrefix(r.backend.url+"/", pattern) && len(authorization(d.Children)) > 0 {
+	for _, d := range b.host.mainFirst("Proxy", "ProxyMatch") {
+		if len(authorization(d.Children)) > 0 && meansBackend(d, r.backend.url+"/") {
 			found = []*Directive{d}
 		}
 	}
 	return found
+}
+
+// meansBackend reports whether a <Proxy> or <ProxyMatch> is about a URL. A pattern
+// that can't be read counts as meaning all.
+func meansBackend(d *Directive, url string) bool {
+	written := d.arg(0)
+	if !d.Is("ProxyMatch") && written != "~" {
+		return strings.HasPrefix(url, strings.TrimSuffix(written, "*"))
+	}
+	re, err := regexp.Compile(d.arg(max(0, len(d.Args)-1)))
+	return err != nil || re.MatchString(url)
 }
 
 // body is the largest request body.

@@ -296,3 +296,34 @@ func TestTranslate_IsQuickWithThousandsOfSites(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 }
+
+func TestTranslate_ClosesTheBeginningOfAPatternThatItCannotRead(t *testing.T) {
+	_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "ProxyPass / http://localhost:3000/\n<LocationMatch \"^/admin/(?!open)\">\nRequire ip 10.0.0.1\n</LocationMatch>\n<Location /stat*>\nRequire all denied\n</Location>\n<ProxyMatch \"^http://localhost\">\nRequire ip 10.0.0.0/8\n</ProxyMatch>"))
+	got := apacheLines(made)
+	for _, want := range []string{"path = \"/admin/\"\nrespond = 403\n", "match = \"^/stat[^/]*$\"\nrespond = 403\n", "backend = \"localhost-3000\"\nallow = [\"10.0.0.0/8\"]\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s is not in\n%s", want, got)
+		}
+	}
+	for _, words := range []string{"<LocationMatch", "Require ip 10.0.0.1"} {
+		if item := apacheItem(t, made, words); !item.Matters {
+			t.Errorf("%s", item)
+		}
+	}
+}
+
+func TestTranslate_TellsOfFoldersThatItGuardsByNoPattern(t *testing.T) {
+	root := apacheFiles(t, map[string]string{"www/users/x": ""})
+	_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "DocumentRoot "+root+"/www\n<Directory "+root+"/www/users/*/private>\nRequire ip 10.0.0.1\n</Directory>\n<DirectoryMatch \"/\\.svn\">\nRequire all denied\n</DirectoryMatch>\n<ProxyMatch>\nRequire all denied\n</ProxyMatch>"))
+	if got := apacheLines(made); !strings.Contains(got, "path = \"/users\"\nrespond = 403\n") {
+		t.Errorf("got\n%s", got)
+	}
+	for _, words := range []string{"<Directory ", "Require ip"} {
+		if item := apacheItem(t, made, words); !item.Matters {
+			t.Errorf("%s", item)
+		}
+	}
+	if item := apacheItem(t, made, "<DirectoryMatch"); item.Class != NotNeeded {
+		t.Errorf("%s", item)
+	}
+}

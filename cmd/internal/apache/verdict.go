@@ -9,7 +9,7 @@ import (
 // touched: what is generally known of it, and else that it was not used.
 func (t *translation) otherwise(d, within *Directive, p *printer) verdict {
 	if within != nil {
-		if outer := t.ledger.of(within); lasting(within) && outer.class != Carried && outer.class != Differently {
+		if outer := t.ledger.of(within); outer.class == NotCarried || lasting(within) && outer.class == NotNeeded {
 			outer.note = "it is within " + within.String() + " of " + within.Position.String() + ": " + outer.note
 			return outer
 		}
