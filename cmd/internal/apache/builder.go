@@ -45,6 +45,7 @@ func (b *builder) site() *table {
 		}
 	}
 	b.unreached()
+	b.reverses()
 	return site
 }
 

@@ -327,3 +327,14 @@ func TestTranslate_TellsOfFoldersThatItGuardsByNoPattern(t *testing.T) {
 		t.Errorf("%s", item)
 	}
 }
+
+func TestTranslate_TellsOfRedirectsThatItDoesNotMapBack(t *testing.T) {
+	for target, lost := range map[string]bool{
+		"http://10.0.0.7:3000/": false, "http://app.example.com/": false, "http://localhost:3000/": false, "http://internal.example.org:3000/": true, "balancer://x/": false,
+	} {
+		_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "ProxyPass / http://10.0.0.7:3000/\nProxyPassReverse / "+target))
+		if item := apacheItem(t, made, "ProxyPassReverse"); item.Matters != lost {
+			t.Errorf("%s", item)
+		}
+	}
+}
