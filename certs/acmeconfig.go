@@ -8,7 +8,10 @@ import (
 	"net/mail"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
+
+	"golang.org/x/net/idna"
 )
 
 // What the keys of [acme] may say.
@@ -92,10 +95,25 @@ func (a ACME) ValidateNames(names []string, report Report) {
 		case net.ParseIP(strings.Trim(name, "[]")) != nil:
 			report(key, fmt.Sprintf("%q is an address, and gateway obtains certificates for names only", name),
 				`write a name that leads to this machine, or certificate = "files" or "local"`)
+		case !certifiable(canonicalName(name)):
+			report(key, fmt.Sprintf("%q is no name that a CA certifies", name),
+				"write it of letters, digits and hyphens, each part at most 63 long, with no hyphen at its ends")
 		case a.Engine == EngineAutocert && !strings.Contains(strings.Trim(canonicalName(name), "."), "."):
 			report(key, fmt.Sprintf("%q has no dot, which autocert insists on", name), `write the whole name, or engine = "certmagic"`)
 		}
 	}
+}
+
+// certifiable tells whether CAs and both engines take a canonical name. Others may
+// stand in the DNS, and are for "files" or "local" (RFC 5890 section 2.3.1). What is
+// no host name at all is not for this room to tell.
+func certifiable(name string) bool {
+	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-._") != "" || strings.Contains("."+name, "..") {
+		return true
+	}
+	spelled, err := idna.Lookup.ToASCII(name)
+	return err == nil && spelled == name && !strings.Contains(name, "_") &&
+		!slices.ContainsFunc(strings.Split(name, "."), func(label string) bool { return len(label) > 63 })
 }
 
 func (a ACME) directory() string {

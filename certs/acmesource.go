@@ -145,13 +145,13 @@ func (s *acmeSource) answer(w http.ResponseWriter, r *http.Request) bool {
 	return e != nil && (*e).answer(w, r)
 }
 
-// renew orders new certificates for a name now.
-func (s *acmeSource) renew(ctx context.Context, name string) error {
+// renew orders new certificates for a name, if none came since that time.
+func (s *acmeSource) renew(ctx context.Context, name string, asked time.Time) error {
 	for _, m := range s.managed {
 		if m.name != name {
 			continue
 		}
-		if err := m.renewNow(ctx); err != nil {
+		if err := m.renewNow(ctx, asked); err != nil {
 			return err
 		}
 	}

@@ -84,20 +84,38 @@ func (s *Store) answer(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// Renew makes a new certificate for a name now, and waits until it is served. It
-// is for certificates that gateway obtains or makes; files are for the admin.
+// renewer is a source whose certificates are not installed by hand. What an order
+// brought that has ended since a renewal was asked for need not be ordered again.
+type renewer interface {
+	renew(ctx context.Context, name string, asked time.Time) error
+}
+
+// Renew makes a new certificate for a name now, for all sites that have the name, and
+// waits until it is served. Who asks while it is made gets the same one. It is for
+// certificates that gateway obtains or makes; files are for the admin.
 func (s *Store) Renew(ctx context.Context, name string) error {
 	name = canonicalName(name)
+	asked, renewed := time.Now(), false
+	var installed []string
 	for _, m := range s.current.Load().members {
 		if !slices.Contains(m.site.names(), name) {
 			continue
 		}
-		if source, ok := m.source.(interface {
-			renew(ctx context.Context, name string) error
-		}); ok {
-			return source.renew(ctx, name)
+		source, can := m.source.(renewer)
+		if !can {
+			installed = append(installed, m.site.Files...)
+			continue
 		}
-		return fmt.Errorf("the certificate of %s is an installed file: put the new files into %s, and they are in use within seconds", name, strings.Join(m.site.Files, ", "))
+		if err := source.renew(ctx, name, asked); err != nil {
+			return err
+		}
+		renewed = true
+	}
+	switch {
+	case renewed:
+		return nil
+	case len(installed) > 0:
+		return fmt.Errorf("the certificate of %s is an installed file: put the new files into %s, and they are in use within seconds", name, strings.Join(installed, ", "))
 	}
 	return errors.New("no site is called " + name + ": see the names with `gateway certs list`")
 }

@@ -2,7 +2,9 @@ package certs
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -43,7 +45,8 @@ func localProblem(state string, err error) Problem {
 // was signed by another CA.
 func (l *localSource) refresh(now time.Time) error { return l.obtain(now, false) }
 
-// obtain does the same; anew makes a new one whatever the old one is worth.
+// obtain does the same; anew makes a new one whatever the old one is worth, unless
+// another site of the same names has just done so.
 func (l *localSource) obtain(now time.Time, anew bool) error {
 	l.making.Lock()
 	defer l.making.Unlock()
@@ -52,6 +55,9 @@ func (l *localSource) obtain(now time.Time, anew bool) error {
 		return err
 	}
 	leaf, err := readPair(l.file())
+	if held := l.served.Load(); err == nil && held != nil && leaf.newer(held) {
+		anew = false
+	}
 	if err != nil || anew || !l.keeps(leaf, ca, now) {
 		if leaf, err = l.make(ca, now); err != nil {
 			return err
@@ -98,8 +104,14 @@ func (l *localSource) names() []string {
 }
 
 // file is where the leaf is kept. A name may hold characters that file names don't.
+// Sites of the same name, on different ports, share it only if their aliases are the
+// same: each would overwrite what the other needs.
 func (l *localSource) file() string {
 	name := strings.NewReplacer("*", "_wildcard", ":", "_", "/", "_", "\\", "_").Replace(canonicalName(l.site.Name))
+	if len(l.site.Aliases) > 0 {
+		aliases := slices.Sorted(slices.Values(l.site.names()[1:]))
+		name += fmt.Sprintf("+%.4x", sha256.Sum256([]byte(strings.Join(aliases, " "))))
+	}
 	return filepath.Join(authorityFolder(l.state), "site-"+name+".pem")
 }
 
@@ -119,7 +131,9 @@ func (l *localSource) Run(ctx context.Context) error {
 }
 
 // renew makes a new leaf now.
-func (l *localSource) renew(context.Context, string) error { return l.obtain(time.Now(), true) }
+func (l *localSource) renew(context.Context, string, time.Time) error {
+	return l.obtain(time.Now(), true)
+}
 
 // tend makes a new leaf when it is due, and keeps the old one when that fails.
 func (l *localSource) tend(now time.Time) {

@@ -42,9 +42,11 @@ type managed struct {
 	lock        string // file: whoever holds it may order for this name
 
 	view   atomic.Pointer[managedView]
-	forced chan chan error // asks run for a renewal now
+	forced chan request // asks run for a renewal now
 
 	// The rest belongs to run.
+	ended    time.Time // when the last order had come to its end, here or elsewhere
+	outcome  error     // of that
 	window   advice
 	askAgain time.Time
 	logged   string // cause of the failure that the log has already
@@ -54,7 +56,7 @@ type managed struct {
 // newManaged opens what an earlier run has left in the folder of the CA.
 func newManaged(name, keyType, folder, settings string, acme ACME, log *slog.Logger) *managed {
 	base := name + "-" + keyType
-	m := &managed{name: name, keyType: keyType, acme: acme, settings: settings, forced: make(chan chan error), log: log.With("name", name, "key", keyType),
+	m := &managed{name: name, keyType: keyType, acme: acme, settings: settings, forced: make(chan request), log: log.With("name", name, "key", keyType),
 		certificate: managedFile(folder, name, keyType),
 		record:      filepath.Join(folder, "attempts", base+".json"),
 		lock:        filepath.Join(folder, "locks", name+".lock")}
@@ -103,14 +105,13 @@ func (m *managed) run(ctx context.Context, e engine) {
 		select {
 		case <-ctx.Done():
 			return
-		case reply := <-m.forced:
-			m.takeAdvice(ctx, e) // a CA that gives any is told what the order replaces
-			reply <- m.attempt(ctx, e, true)
+		case r := <-m.forced:
+			r.reply <- m.fulfil(ctx, e, r.asked)
 		case <-timer.C:
 			m.look()
 			m.takeAdvice(ctx, e)
 			if m.view.Load().due(time.Now()) {
-				_ = m.attempt(ctx, e, false) // it has been logged and is in the status
+				_ = m.attempt(ctx, e, func() bool { return m.view.Load().due(time.Now()) }) // it has been logged and is in the status
 			}
 		}
 		timer.Reset(m.view.Load().rest(time.Now()))
@@ -129,7 +130,7 @@ func (m *managed) look() {
 		return
 	}
 	m.take(stored)
-	m.log.Info("certificate taken over from another gateway", "expires", stored.notAfter())
+	m.log.Info("certificate taken over, which another site or gateway has obtained", "expires", stored.notAfter())
 }
 
 func (p *pair) newer(other *pair) bool { return p.leaf.NotBefore.After(other.leaf.NotBefore) }
@@ -137,6 +138,7 @@ func (p *pair) newer(other *pair) bool { return p.leaf.NotBefore.After(other.lea
 // take serves a new certificate from now on.
 func (m *managed) take(p *pair) {
 	m.window, m.askAgain, m.logged = advice{}, time.Time{}, ""
+	m.ended, m.outcome = time.Now(), nil
 	m.view.Store(&managedView{held: p, renew: renewal(p)})
 }
 
@@ -169,11 +171,29 @@ func (m *managed) takeAdvice(ctx context.Context, e engine) {
 	m.view.Store(&view)
 }
 
-// renewNow has run make an order at once and returns how it went.
-func (m *managed) renewNow(ctx context.Context) error {
+// request asks for a certificate that was obtained after it was asked for.
+type request struct {
+	asked time.Time
+	reply chan<- error
+}
+
+// fulfil orders, unless an order has ended meanwhile: of several who ask at the same
+// time each is content with the same certificate, and the CA counts.
+func (m *managed) fulfil(ctx context.Context, e engine, asked time.Time) error {
+	wanted := func() bool { return !m.ended.After(asked) }
+	if !wanted() {
+		return m.outcome
+	}
+	m.takeAdvice(ctx, e) // a CA that gives any is told what the order replaces
+	return m.attempt(ctx, e, wanted)
+}
+
+// renewNow has run make an order, if none has ended since that time, and returns how
+// it went.
+func (m *managed) renewNow(ctx context.Context, asked time.Time) error {
 	reply := make(chan error, 1)
 	select {
-	case m.forced <- reply:
+	case m.forced <- request{asked, reply}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}

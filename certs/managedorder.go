@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// attempt makes an order, if no other process has just made one.
-func (m *managed) attempt(ctx context.Context, e engine, forced bool) error {
+// attempt makes an order, if one is wanted still when no other site or process is at
+// it.
+func (m *managed) attempt(ctx context.Context, e engine, wanted func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, orderTimeout)
 	defer cancel()
 	unlock, err := lockFile(ctx, m.lock)
@@ -18,7 +19,7 @@ func (m *managed) attempt(ctx context.Context, e engine, forced bool) error {
 		return m.failed(ctx, m.view.Load().attempts, err)
 	}
 	defer unlock()
-	if m.look(); !forced && !m.view.Load().due(time.Now()) {
+	if m.look(); !wanted() {
 		return nil
 	}
 	before := m.view.Load().attempts
@@ -89,6 +90,7 @@ func (m *managed) failed(ctx context.Context, before attempts, cause error) erro
 	view.attempts = before.begin(now, m.settings).failed(problem, named, view.lifetime(), now)
 	unsaved := view.attempts.save(m.record)
 	m.view.Store(&view)
+	m.ended, m.outcome = now, problem
 	if problem.Cause != m.logged {
 		m.logged = problem.Cause
 		m.logger(&view).Error("certificate could not be obtained; it is tried again by itself", "error", problem, "next_try", view.attempts.Next)

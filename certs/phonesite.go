@@ -2,7 +2,9 @@ package certs
 
 import (
 	"fmt"
+	"net"
 	"os"
+	"strconv"
 )
 
 // Site judges the certificates of a site without asking a server: those that are
@@ -18,7 +20,7 @@ func (p Phone) Site(site Site, state string) [][]Finding {
 			Remedies: []string{`certificate = "acme" or "files" for phones; the developer tools of WeChat take it while their check of domains and certificates is off`}}}}
 	case FromACME:
 		if paths = obtained(site, state); len(paths) == 0 {
-			return [][]Finding{{skipped(ItemTrust, fmt.Sprintf("the certificate is obtained when gateway runs: ask then with `gateway wechat check %s`", site.Name))}}
+			return [][]Finding{{skipped(ItemTrust, fmt.Sprintf("the certificate is obtained when gateway runs: ask then with `gateway wechat check %s`", site.reached()))}}
 		}
 	}
 	set := newSet(takeSnapshot(paths), p.roots(), p.Now)
@@ -27,6 +29,16 @@ func (p Phone) Site(site Site, state string) [][]Finding {
 		all = append(all, p.chainOf(one, one.chain, one.shownFor(site), set.place()).findings())
 	}
 	return all
+}
+
+// reached is what clients write to come to a site: its name, and its port if it is not
+// on 443.
+func (s Site) reached() string {
+	name := canonicalName(s.Name)
+	if _, port := preferred(s.Endpoints, 443); port != 443 && port != 0 {
+		return net.JoinHostPort(name, strconv.Itoa(port))
+	}
+	return name
 }
 
 // obtained are the files of a site's certificates that a CA has given.

@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
@@ -43,7 +44,7 @@ func (p *pair) status(site Site, place string, now time.Time) Status {
 		Problems:  p.problems(place, now),
 	}
 	for _, one := range p.chain {
-		status.Chain = append(status.Chain, one.Subject.String())
+		status.Chain = append(status.Chain, cmp.Or(one.Subject.String(), nameOf(one))) // CAs leave the subject of servers empty
 		status.addFile(one.file)
 	}
 	status.addFile(p.key.file)
