@@ -27,7 +27,7 @@ lint:
 	go run $(STATICCHECK) ./...
 
 unit:
-	go test -race -timeout 20m $(PACKAGES)
+	go test -race -timeout 40m $(PACKAGES)
 
 bench: ## the hot functions, with allocations
 	go test -run '^$$' -bench . -benchmem $(PACKAGES)
