@@ -23,6 +23,10 @@ const maxPooledLine = 16 << 10
 // formats its line and hands it to the one goroutine in Run, which alone
 // touches the file; there is no lock on the way.
 type AccessLog struct {
+	// Observe is told of every request when it has been answered. It must be set
+	// before the first one, and must not block. Nil is fine.
+	Observe func(Observation)
+
 	target atomic.Pointer[accessTarget] // written by Run, once it runs
 	errors *slog.Logger
 	queue  chan *[]byte
@@ -173,6 +177,7 @@ func (l *AccessLog) Wrap(next http.Handler) http.Handler {
 // finish logs the request, now or when the server says that the response has left.
 func (l *AccessLog) finish(t *transaction) {
 	t.finish()
+	l.observe(t)
 	if l.target.Load().append == nil {
 		return
 	}

@@ -29,6 +29,8 @@ type gateway struct {
 	truth    truth
 	server   *proxy.Server
 	control  *controls
+	metrics  *metrics
+	scraped  *scraped
 	manager  handover.Manager
 
 	current   atomic.Pointer[generation]
@@ -37,6 +39,7 @@ type gateway struct {
 	loans     chan *loan
 	leaving   chan *handover.Heir // holds one: this process has nothing more to do than to finish
 	program   string              // that this process was started from
+	listenOwn listenFunc          // opens what is no site's address; nil: in the usual way
 	inherited bool                // from a gateway that served before
 	reloading sync.Mutex
 	asides    sync.WaitGroup // what signals have asked for
@@ -71,6 +74,10 @@ func newGateway(path string, c *config.Config, sockets listenFunc) (*gateway, er
 	if g.access, err = proxy.NewAccessLog(c.Log, g.log); err != nil {
 		return nil, fmt.Errorf("log.access: %w", err)
 	}
+	g.metrics = newMetrics(g)
+	g.access.Observe = g.metrics.observe
+	g.scraped = newScraped(g.metrics, g.log)
+	g.listenOwn = sockets
 	g.store = certs.NewStore(c.State, g.log)
 	g.store.Endpoint = proxy.EndpointOf
 	handler, err := proxy.NewHandler(c.Proxy(), proxy.Deps{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -84,6 +85,7 @@ func (g *gateway) reload(ctx context.Context) reloadReport {
 	g.manager.Reloading()
 	defer g.tellReady()
 	changes, err := g.tryReload(ctx)
+	g.metrics.change(kindReload, err)
 	if err != nil {
 		problems := strings.Split(err.Error(), "\n")
 		g.log.Error("the file was not taken over: gateway goes on with what it had", "file", g.path, "problems", len(problems), "error", err)
@@ -121,6 +123,7 @@ type transition struct {
 	logs    []*proxy.LogChange
 	control *control.Server // nil: the socket stays
 	bound   *proxy.Prepared
+	scraped net.Listener // of metrics; meant only if their address has changed
 	undo    []func()
 }
 
@@ -140,11 +143,24 @@ func (t *transition) prepare(ctx context.Context) (err error) {
 	if err := t.prepareControl(c); err != nil {
 		return err
 	}
+	if err := t.prepareMetrics(ctx, c); err != nil {
+		return err
+	}
 	if t.bound, err = t.server.Prepare(ctx, endpoints(c)); err != nil {
 		return explainBind(ctx, err, t.anotherAddress)
 	}
 	t.undo = append(t.undo, t.bound.Discard)
 	return t.store.Apply(ctx, c.Certs())
+}
+
+func (t *transition) prepareMetrics(ctx context.Context, c *config.Config) (err error) {
+	if c.Admin.Metrics == t.config().Admin.Metrics {
+		return nil
+	}
+	if t.scraped, err = t.gateway.scraped.listen(ctx, nil, c.Admin.Metrics); t.scraped != nil {
+		t.undo = append(t.undo, func() { _ = t.scraped.Close() })
+	}
+	return err
 }
 
 // discard closes again what prepare has opened.
@@ -204,6 +220,9 @@ func (t *transition) commit() {
 		return before.handler.Drain(ctx, name)
 	})
 	duty.notices.apply(c)
+	if c.Admin.Metrics != before.config.Admin.Metrics {
+		t.gateway.scraped.move(t.scraped)
+	}
 	if t.control != nil {
 		t.gateway.control.replace(t.control)
 	}

@@ -23,7 +23,7 @@ func (g *gateway) open(ctx context.Context) error {
 	}
 	if err := g.takeDuty(); err != nil {
 		g.server.Close()
-		return errors.Join(err, g.access.Close())
+		return errors.Join(err, g.access.Close(), g.scraped.close())
 	}
 	g.duty().notices.changes.Note(health.GatewayStarted, version)
 	return nil
@@ -47,8 +47,11 @@ func (g *gateway) openFront(ctx context.Context) (err error) {
 	if err := g.store.Apply(ctx, c.Certs()); err != nil {
 		return err
 	}
+	if err := g.scraped.open(ctx, g.listenOwn, c.Admin.Metrics); err != nil {
+		return err
+	}
 	if err := g.server.Bind(ctx, endpoints(c)); err != nil {
-		return explainBind(ctx, err, g.anotherAddress)
+		return errors.Join(explainBind(ctx, err, g.anotherAddress), g.scraped.close())
 	}
 	return nil
 }
@@ -94,6 +97,7 @@ func (g *gateway) serve(ctx context.Context) (err error) {
 		{"orphans", health.ReapOrphans},
 		{"duty", g.runDuty},
 		{"servers", g.serveRequests},
+		{"metrics", g.scraped.run},
 		{"control socket", g.control.run},
 		{"test mail", g.testOnStart},
 		{"watchdog", g.showLife},

@@ -82,6 +82,7 @@ func (g *gateway) upgrade(ctx context.Context, r upgradeRequest) (upgradeReport,
 		return upgradeReport{}, errors.New("another gateway has taken over already")
 	}
 	served, err := g.tryUpgrade(context.WithoutCancel(ctx), r)
+	g.metrics.change(kindUpgrade, err)
 	if err != nil {
 		err = fmt.Errorf("nothing was changed, version %s goes on: %w", version, err)
 		g.log.Error("the upgrade failed", "error", err)
@@ -132,6 +133,9 @@ func (g *gateway) sockets() []handover.Socket {
 	var all []handover.Socket
 	for endpoint, listener := range g.server.Listeners() {
 		all = append(all, handover.Socket{Network: endpoint.Network, Address: endpoint.Address, Listener: listener})
+	}
+	if own := g.scraped.at.Load(); own != nil && *own != nil {
+		all = append(all, handover.Socket{Network: "tcp", Address: g.config().Admin.Metrics, Listener: *own})
 	}
 	return all
 }
@@ -201,6 +205,7 @@ func (g *gateway) takeOver(ctx context.Context, from *handover.Predecessor) erro
 	}
 	g.duty().notices.changes.Note(health.GatewayUpgraded, version)
 	g.inherited = true
+	g.metrics.change(kindUpgrade, nil)
 	g.ready = func() {
 		if err := from.Serving(version); err != nil {
 			g.log.Warn("the gateway that served before does not hear that this one serves", "error", err)

@@ -47,7 +47,8 @@ type Backend struct {
 
 // Admin is the table [admin]: how other commands reach the running gateway.
 type Admin struct {
-	Socket string `toml:"socket"` // path of a unix socket
+	Socket  string `toml:"socket"`  // path of a unix socket
+	Metrics string `toml:"metrics"` // address for Prometheus, such as "127.0.0.1:7880"; "": none
 }
 
 // Default is what holds where the file says nothing. Every call returns fresh

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -13,6 +14,7 @@ import (
 // validateFolders checks that gateway can write where the file tells it to.
 func (c *Config) validateFolders(f *findings) {
 	c.validateSocket(f)
+	c.validateMetrics(f)
 	if c.State == "" {
 		f.addUnlessSettled("state", "is empty", `write the folder for what gateway keeps, such as "/var/lib/gateway"`)
 	} else {
@@ -45,6 +47,19 @@ func (c *Config) validateLogs(f *findings) {
 // maxSocketPath is the longest path of a unix socket in bytes: 107 on Linux,
 // 103 on macOS (sun_path less the closing NUL).
 const maxSocketPath = len(unix.RawSockaddrUnix{}.Path) - 1
+
+// validateMetrics wants an address of this machine alone or of one network: what
+// is told there is for admins.
+func (c *Config) validateMetrics(f *findings) {
+	if c.Admin.Metrics == "" {
+		return
+	}
+	at, err := netip.ParseAddrPort(c.Admin.Metrics)
+	if err != nil || at.Port() == 0 || at.Addr().IsUnspecified() {
+		f.addUnlessSettled("admin.metrics", fmt.Sprintf("%q is not one address with a port; what is told there is not for everybody", c.Admin.Metrics),
+			`write "127.0.0.1:7880", or the address of this machine in a network of your own`)
+	}
+}
 
 func (c *Config) validateSocket(f *findings) {
 	switch path := c.Admin.Socket; {
