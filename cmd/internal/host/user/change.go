@@ -40,11 +40,12 @@ func existing(s *sight, name string, p *host.Plan) (account.Account, bool) {
 
 type shellOf struct{ name, shell string }
 
-func (w shellOf) plan(_ context.Context, s *sight, p *host.Plan) error {
-	if a, found := existing(s, w.name, p); found {
-		wanted{Config: Config{Shell: w.shell}}.planShell(s, a, p)
+func (w shellOf) plan(ctx context.Context, s *sight, p *host.Plan) error {
+	a, found := existing(s, w.name, p)
+	if !found {
+		return nil
 	}
-	return nil
+	return wanted{Config: Config{Shell: w.shell}}.planShell(ctx, s, a, p)
 }
 
 func (w shellOf) verify(_ context.Context, m host.Machine) error {

@@ -100,6 +100,15 @@ func (l locked) plan(ctx context.Context, s *sight, p *host.Plan) error {
 			"let sudo not ask first: `gateway setup user add "+l.name+" --sudo=nopasswd`")
 		return nil
 	}
+	last, err := lastWay(ctx, s, l.name, withoutPassword)
+	if err != nil {
+		return err
+	}
+	if last {
+		refuse(p, "no key lets "+l.name+" in, who is the last admin", "nobody could administrate this host over ssh",
+			"add one first: `gateway setup user key "+l.name+" --add FILE`")
+		return nil
+	}
 	p.Changes = append(p.Changes, host.Change{
 		What: "lock the password of " + l.name, Why: "no password fits then; keys still do",
 		Acts: []host.Act{host.Program{
@@ -108,6 +117,16 @@ func (l locked) plan(ctx context.Context, s *sight, p *host.Plan) error {
 		}},
 	})
 	return nil
+}
+
+// withoutPassword is an admin whose password fits no more: without a key there is
+// no way in.
+func withoutPassword(admin account.Admin) account.Admin {
+	if len(admin.Keys.Usable) == 0 {
+		return account.Admin{}
+	}
+	admin.Password = account.PasswordLocked
+	return admin
 }
 
 func (l locked) verify(_ context.Context, m host.Machine) error {

@@ -53,7 +53,7 @@ func newUserHost(t *testing.T, files map[string]string) *userHost {
 	userWrite(t, h.Machine, "/etc/sudoers", "%sudo\tALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n", 0o440)
 	userWrite(t, h.Machine, "/etc/shells", "# shells\n/bin/bash\n/bin/zsh\n", 0o644)
 	userWrite(t, h.Machine, "/etc/skel/.profile", "umask 027\n", 0o644)
-	for _, program := range []string{"/bin/bash", "/bin/zsh", "/usr/sbin/useradd", "/usr/bin/sudo", "/usr/sbin/sshd", "/bin/gzip"} {
+	for _, program := range []string{"/bin/bash", "/bin/zsh", "/usr/sbin/nologin", "/usr/sbin/useradd", "/usr/bin/sudo", "/usr/sbin/sshd", "/bin/gzip"} {
 		userWrite(t, h.Machine, program, "", 0o755)
 	}
 	userHome(t, h.Machine, "boss", 1000, userKey(t, 'b', "boss")+"\n")
@@ -444,6 +444,9 @@ func TestChange_DoesOneThing(t *testing.T) {
 	}{
 		"shell":           {Shell("bob", "/bin/zsh"), "change the shell of bob from /bin/bash to /bin/zsh\n  usermod --shell /bin/zsh bob"},
 		"the same shell":  {Shell("bob", "/bin/bash"), ""},
+		"the last shell":  {Shell("boss", "/usr/sbin/nologin"), "REFUSED boss is the last admin who can come in by key and become root: make another admin first: `gateway setup user add NAME --key FILE --sudo=nopasswd`\nNOTE /usr/sbin/nologin is not in /etc/shells: some programs treat accounts with it as closed"},
+		"a closed shell":  {Shell("bob", "/usr/sbin/nologin"), "change the shell of bob from /bin/bash to /usr/sbin/nologin\n  usermod --shell /usr/sbin/nologin bob\nNOTE /usr/sbin/nologin is not in /etc/shells: some programs treat accounts with it as closed"},
+		"a table's shell": {New([]Config{{Name: "boss", Shell: "/usr/sbin/nologin"}}), "REFUSED boss is the last admin who can come in by key and become root: make another admin first: `gateway setup user add NAME --key FILE --sudo=nopasswd`\nNOTE /usr/sbin/nologin is not in /etc/shells: some programs treat accounts with it as closed"},
 		"nobody's shell":  {Shell("carl", "/bin/zsh"), "REFUSED there is no account carl: see them with `gateway setup user list`"},
 		"password":        {SetPassword("bob", []byte("x")), "set the password of bob\n  chpasswd"},
 		"a bad password":  {SetPassword("bob", nil), "REFUSED the password of bob: the password is empty: everybody could log in: choose another"},
@@ -464,6 +467,21 @@ func TestLockPassword_RefusesWhatSudoAsksFor(t *testing.T) {
 	h.sudo["boss"] = "(ALL : ALL) ALL"
 	if got := userPlan(t, h, LockPassword("boss")); !strings.HasPrefix(got, "REFUSED sudo asks boss for the password that shall be locked") {
 		t.Errorf("got %s", got)
+	}
+}
+
+func TestLockPassword_RefusesTheOnlyWayInOfTheLastAdmin(t *testing.T) {
+	h := newUserHost(t, nil)
+	if err := os.Remove(h.Path("/home/boss/.ssh/authorized_keys")); err != nil {
+		t.Fatal(err)
+	}
+	const want = "REFUSED no key lets boss in, who is the last admin: add one first: `gateway setup user key boss --add FILE`"
+	if got := userPlan(t, h, LockPassword("boss")); got != want {
+		t.Errorf("got %s", got)
+	}
+	h.sudo["bob"] = "(ALL) NOPASSWD: ALL"
+	if got := userPlan(t, h, LockPassword("boss")); !strings.HasPrefix(got, "lock the password of boss") {
+		t.Errorf("beside another admin: got %s", got)
 	}
 }
 

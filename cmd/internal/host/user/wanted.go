@@ -31,7 +31,9 @@ func (w wanted) plan(ctx context.Context, s *sight, p *host.Plan) error {
 		refuse(p, w.Name+" is another name of root", "nobody may log in as root, and an admin uses sudo", "choose another name")
 		return nil
 	case found:
-		w.planShell(s, a, p)
+		if err := w.planShell(ctx, s, a, p); err != nil {
+			return err
+		}
 	default:
 		if a, ok = w.planNew(ctx, s, p); !ok {
 			return nil
@@ -71,12 +73,24 @@ func (w wanted) keys(s *sight, p *host.Plan) (keys []account.Key, ok bool) {
 	return keys, len(wrong) == 0
 }
 
-// planShell changes the shell of an account if the table names another.
-func (w wanted) planShell(s *sight, a account.Account, p *host.Plan) {
+// planShell changes the shell of an account if the table names another. One that
+// lets nobody in must not be that of the last admin.
+func (w wanted) planShell(ctx context.Context, s *sight, a account.Account, p *host.Plan) error {
 	if w.Shell == "" || w.Shell == a.Shell || !shellThere(s, w.Shell, p) {
-		return
+		return nil
+	}
+	if !(account.Account{Shell: w.Shell}).HasShell() {
+		last, err := lastWay(ctx, s, a.Name, func(account.Admin) account.Admin { return account.Admin{} })
+		if err != nil {
+			return err
+		}
+		if last {
+			refuseLast(p, a.Name, "the shell is "+w.Shell)
+			return nil
+		}
 	}
 	p.Changes = append(p.Changes, shellChange(a, w.Shell))
+	return nil
 }
 
 func shellChange(a account.Account, shell string) host.Change {
