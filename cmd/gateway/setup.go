@@ -84,14 +84,6 @@ func whoAsks() string {
 	return name
 }
 
-// needRoot says how to run a command that changes the machine.
-func needRoot(cmd *cobra.Command) error {
-	if os.Geteuid() == 0 {
-		return nil
-	}
-	return fmt.Errorf("only root can do this: sudo %s", strings.Join(append([]string{cmd.CommandPath()}, cmd.Flags().Args()...), " "))
-}
-
 // untilInterrupted ends with Ctrl-C, with the end of the terminal's connection
 // and when the system asks the command to end. What it prints to a terminal that
 // is gone is lost, and must not kill it in the middle of a run.

@@ -62,6 +62,28 @@ func TestSetupVerbs_RefuseWhatCannotBeMeant(t *testing.T) {
 	}
 }
 
+func TestCommandLine_IsWholeSoThatSudoDoesTheSame(t *testing.T) {
+	for typed, want := range map[string]string{
+		"setup user add alice -y --sudo --key a.pub --key=o'neil.pub": `gateway setup user add alice --key=a.pub --key='o'\''neil.pub' --sudo=password --yes`,
+		"setup firewall allow 80,443/tcp 5432~from~10.0.0.0/8":        "gateway setup firewall allow 80,443/tcp '5432 from 10.0.0.0/8'",
+		"setup undo": "gateway setup undo",
+		"setup apply sshd --confirm-within 10m -c /etc/x.toml": "gateway setup apply sshd --config=/etc/x.toml --confirm-within=10m0s",
+	} {
+		root := newRoot()
+		words := strings.Split(typed, " ") // "~" is a space within one
+		for i := range words {
+			words[i] = strings.ReplaceAll(words[i], "~", " ")
+		}
+		command, rest, err := root.Find(words)
+		if err == nil {
+			err = command.ParseFlags(rest)
+		}
+		if got := commandLine(command); err != nil || got != want {
+			t.Errorf("%s: error %v, got\n%s\nwant\n%s", typed, err, got, want)
+		}
+	}
+}
+
 func TestDoorsOf_AreThePortsThatTheNetworkReaches(t *testing.T) {
 	site := func(name string, listen ...string) config.Site {
 		return config.Site{Site: proxy.Site{Name: name, Listen: listen}}
