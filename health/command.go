@@ -98,7 +98,7 @@ func (h *host) command(mark marker) (*exec.Cmd, error) {
 		return nil, err
 	}
 	cmd.Env = append(cmd.Env, markerName+"="+mark.String())
-	return limited(cmd, h.cfg.Rlimit)
+	return prepared(cmd, h.cfg.Rlimit.list(), h.group.toJoin())
 }
 
 // prepare makes a command of the backend's user, folder and environment.

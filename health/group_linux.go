@@ -62,12 +62,41 @@ func (g group) attach(attr *syscall.SysProcAttr) (io.Closer, error) {
 	if err := os.Mkdir(g.dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("control group of the backend: %w", err)
 	}
+	if !startsInGroups() {
+		return io.NopCloser(nil), nil // it joins by itself
+	}
 	folder, err := os.Open(g.dir)
 	if err != nil {
 		return nil, fmt.Errorf("control group of the backend: %w", err)
 	}
 	attr.UseCgroupFD, attr.CgroupFD = true, int(folder.Fd())
 	return folder, nil
+}
+
+// startsInGroups tells whether the kernel can start a process in a group. That
+// takes clone3(2), which Linux has not before 5.3, and which systemd's
+// RestrictNamespaces= hides since it can't look into its arguments. The call
+// itself is one that is always refused, as too short.
+func startsInGroups() bool {
+	_, _, errno := syscall.RawSyscall(unix.SYS_CLONE3, 0, 0, 0)
+	return errno != syscall.ENOSYS
+}
+
+// toJoin is the folder of the group that a process must join by itself before it
+// becomes the backend; "" where there is none, or the kernel does it.
+func (g group) toJoin() string {
+	if g.dir == "" || startsInGroups() {
+		return ""
+	}
+	return g.dir
+}
+
+// joinGroup moves this process into a group (cgroups(7)); "" is none.
+func joinGroup(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	return os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte("0"), 0)
 }
 
 // holds returns a question for the processes that are in the group now.

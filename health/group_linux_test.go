@@ -2,8 +2,10 @@ package health
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -68,5 +70,27 @@ func TestDelegatedCgroup_IsOnlyWhatWasGiven(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "cgroup.procs")); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestLaunch_JoinsTheGroupThatItIsTold(t *testing.T) {
+	parent := groupParent(t)
+	g := groupFor(parent, "joined")
+	attr := &syscall.SysProcAttr{}
+	attached, err := g.attach(attr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	attached.Close()
+	t.Cleanup(g.remove)
+	cmd := exec.Command("cat", "/proc/self/cgroup")
+	cmd.SysProcAttr, cmd.Env = &syscall.SysProcAttr{}, os.Environ()
+	cmd, err = prepared(cmd, nil, g.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "/"+filepath.Base(parent)+"/backend-joined\n") {
+		t.Errorf("it ran in %s, error %v", out, err)
 	}
 }

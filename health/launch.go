@@ -13,7 +13,8 @@ import (
 )
 
 // LaunchVerb is the hidden first argument under which gateway's own program
-// sets resource limits and then becomes the backend. Limits are set neither in
+// sets resource limits, joins a control group where the kernel has not done it at
+// the start, and then becomes the backend. Limits are set neither in
 // gateway, whose own they would be for a moment, nor in the backend after its
 // start, which may have read them by then: only a process in between has the
 // right moment. cmd/gateway calls Launch when it sees the verb.
@@ -24,6 +25,7 @@ const LaunchVerb = "launch-backend"
 type launch struct {
 	Path   string              `json:"path"`
 	Args   []string            `json:"args"`
+	Group  string              `json:"group,omitempty"` // folder of the control group to join
 	Limits []resourceLimit     `json:"limits"`
 	User   *syscall.Credential `json:"user,omitempty"`
 }
@@ -51,18 +53,18 @@ func (r Rlimit) list() []resourceLimit {
 	return limits
 }
 
-// limited puts the launcher in front of a command that has limits. The change
-// of user moves into it, because only root may raise a hard limit.
-func limited(cmd *exec.Cmd, r Rlimit) (*exec.Cmd, error) {
-	limits := r.list()
-	if len(limits) == 0 {
+// prepared puts the launcher in front of a command that has limits, or a control
+// group to join. The change of user moves into it, because only root may raise a
+// hard limit, and only gateway's user may move a process into its groups.
+func prepared(cmd *exec.Cmd, limits []resourceLimit, group string) (*exec.Cmd, error) {
+	if len(limits) == 0 && group == "" {
 		return cmd, nil
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("gateway cannot find its own program to set rlimit: %w", err)
+		return nil, fmt.Errorf("gateway cannot find its own program to launch the backend with: %w", err)
 	}
-	spec, err := json.Marshal(launch{Path: cmd.Path, Args: cmd.Args, Limits: limits, User: cmd.SysProcAttr.Credential})
+	spec, err := json.Marshal(launch{Path: cmd.Path, Args: cmd.Args, Group: group, Limits: limits, User: cmd.SysProcAttr.Credential})
 	if err != nil {
 		return nil, err
 	}
@@ -78,16 +80,19 @@ func limited(cmd *exec.Cmd, r Rlimit) (*exec.Cmd, error) {
 func Launch(args []string, stderr io.Writer) int {
 	err := errors.New("it is called by gateway itself")
 	if len(args) == 1 {
-		err = launchBackend([]byte(args[0]))
+		err = launchBackend([]byte(args[0]), stderr)
 	}
 	fmt.Fprintf(stderr, "gateway: the backend cannot be launched: %v\n", err)
 	return 126
 }
 
-func launchBackend(text []byte) error {
+func launchBackend(text []byte, stderr io.Writer) error {
 	var spec launch
 	if err := json.Unmarshal(text, &spec); err != nil {
 		return fmt.Errorf("it is called by gateway itself: %w", err)
+	}
+	if err := joinGroup(spec.Group); err != nil { // it runs without one as well
+		fmt.Fprintf(stderr, "gateway: the backend runs without a control group of its own: %v\n", err)
 	}
 	for _, l := range spec.Limits {
 		if err := syscall.Setrlimit(l.Which, rlimit(l.Value)); err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,7 +40,23 @@ func KeepPowers() error {
 		if errno != 0 {
 			return fmt.Errorf("the capabilities of gateway cannot be kept from its backends: %w", errno)
 		}
-		return nil
+		return dropInheritable()
+	}
+	return nil
+}
+
+// dropInheritable empties the set that only programs with capabilities of their
+// own would add to: nothing that gateway starts is one on purpose.
+func dropInheritable() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	if err := unix.Capget(&header, &sets[0]); err != nil {
+		return fmt.Errorf("the capabilities of gateway cannot be told: %w", err)
+	}
+	sets[0].Inheritable, sets[1].Inheritable = 0, 0
+	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&sets[0])), 0)
+	if errno != 0 {
+		return fmt.Errorf("the inheritable capabilities of gateway cannot be dropped: %w", errno)
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func TestKeepPowers_KeepsAmbientCapabilitiesFromWhatIsStarted(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, set := range []string{"CapPrm", "CapEff", "CapAmb"} {
+	for _, set := range []string{"CapInh", "CapPrm", "CapEff", "CapAmb"} {
 		if !strings.Contains(string(out), set+":\t0000000000000000") {
 			t.Errorf("a program of gateway has capabilities in %s:\n%s", set, out)
 		}

@@ -19,7 +19,7 @@ import (
 )
 
 func newCheckCommand() *cobra.Command {
-	return &cobra.Command{
+	command := &cobra.Command{
 		Use:   "check",
 		Short: "Tell every problem of the file and of what it names, and start nothing",
 		Long: `check reads the file as run does, and looks at what the file names:
@@ -30,24 +30,23 @@ exit code at 0. A port that the running gateway of this file serves is free.
 Whether WeChat on a phone would accept the certificate of each site is told, too,
 and changes nothing of the exit code: see gateway wechat check.`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			path := configPath(cmd)
-			loaded, problems, warnings := config.Check(path, time.Now())
-			c := checker{path: path, config: loaded, out: cmd.ErrOrStderr()}
-			c.told(problems, warnings)
-			if loaded == nil {
-				return silentError{problems}
-			}
-			c.ports(cmd.Context())
-			c.phones(cmd.OutOrStdout())
-			if c.failed {
-				return silentError{fmt.Errorf("%s names something that is not right", path)}
-			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: nothing is wrong; sites: %d, backends: %d, warnings: %d\n",
-				path, len(loaded.Sites), len(loaded.Backends), c.warnings)
-			return err
-		},
 	}
+	noPorts := command.Flags().Bool("no-ports", false, "leave the addresses alone, which another program may still have")
+	command.RunE = func(cmd *cobra.Command, _ []string) error {
+		path := configPath(cmd)
+		loaded, problems, warnings := config.Check(path, time.Now())
+		c := checker{path: path, config: loaded, out: cmd.ErrOrStderr()}
+		c.told(problems, warnings)
+		if loaded == nil {
+			return silentError{problems}
+		}
+		if !*noPorts {
+			c.ports(cmd.Context())
+		}
+		c.phones(cmd.OutOrStdout())
+		return c.verdict(cmd.OutOrStdout())
+	}
+	return command
 }
 
 // tellProblems prints the problems of a file, one a line, and leaves only the
@@ -81,6 +80,15 @@ func (c *checker) wrong(what error) {
 func (c *checker) warn(what error) {
 	c.warnings++
 	fmt.Fprintf(c.out, "%s: warning: %v\n", c.path, what)
+}
+
+// verdict is the last line, and the exit code.
+func (c *checker) verdict(w io.Writer) error {
+	if c.failed {
+		return silentError{fmt.Errorf("%s names something that is not right", c.path)}
+	}
+	_, err := fmt.Fprintf(w, "%s: nothing is wrong; sites: %d, backends: %d, warnings: %d\n", c.path, len(c.config.Sites), len(c.config.Backends), c.warnings)
+	return err
 }
 
 // told prints what the check of the file has found.

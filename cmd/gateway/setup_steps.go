@@ -42,11 +42,9 @@ func setupOrder() []setupStep {
 		{"firewall", firewallStep, func(s *config.Setup) { s.Firewall = orDefault(s.Firewall, firewall.Default()) }},
 		{"conda", condaStep, func(s *config.Setup) { s.Conda = orDefault(s.Conda, conda.Default()) }},
 		{"jupyter", jupyterStep, func(s *config.Setup) { s.Jupyter = orDefault(s.Jupyter, jupyter.Default()) }},
-		{"service", noStep, func(s *config.Setup) { s.Service = orDefault(s.Service, service.Default()) }},
+		{"service", serviceStep, func(s *config.Setup) { s.Service = orDefault(s.Service, service.Default()) }},
 	}
 }
-
-func noStep(setupParts) host.Step { return nil }
 
 func orDefault[T any](table *T, usual T) *T {
 	if table != nil {

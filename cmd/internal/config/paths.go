@@ -58,3 +58,56 @@ func fromHome(written string) string {
 	}
 	return filepath.Join("/home", name, below)
 }
+
+// Reads lists the files and folders that a running gateway reads because the file
+// names them: certificates, passwords, pages. Nothing of [setup] is among them,
+// nor what it writes, nor what only its backends look at.
+func (c *Config) Reads() []string {
+	var names []string
+	eachValue(reflect.ValueOf(c).Elem(), "", func(key string, value reflect.Value) {
+		table, _, _ := strings.Cut(key, ".")
+		if isPathKey(key) && !slices.Contains([]string{"state", "log", "admin", "setup"}, table) && key != "backend.dir" && key != "backend.log" {
+			names = append(names, pathsIn(value)...)
+		}
+	})
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// eachValue visits the values below a table by their keys of the schema.
+func eachValue(table reflect.Value, prefix string, visit func(key string, value reflect.Value)) {
+	for _, f := range fieldsOf(table.Type()) {
+		value, key := table.FieldByIndex(f.index), joinPath(prefix, f.key)
+		if value.Kind() == reflect.Pointer {
+			if value.IsNil() {
+				continue
+			}
+			value = value.Elem()
+		}
+		switch kindOf(value.Type()) {
+		case kindTable:
+			eachValue(value, key, visit)
+		case kindTables:
+			for i := range value.Len() {
+				eachValue(value.Index(i), key, visit)
+			}
+		default:
+			visit(key, value)
+		}
+	}
+}
+
+// pathsIn are the paths of one value: a text, or a list of them.
+func pathsIn(value reflect.Value) []string {
+	switch {
+	case value.Kind() == reflect.String && value.String() != "":
+		return []string{value.String()}
+	case value.Kind() == reflect.Slice:
+		var names []string
+		for i := range value.Len() {
+			names = append(names, pathsIn(value.Index(i))...)
+		}
+		return names
+	}
+	return nil
+}
