@@ -64,9 +64,6 @@ type Report func(key, wrong, instead string)
 // Supervised tells whether gateway starts the backend, and not only watches it.
 func (c Config) Supervised() bool { return len(c.Command) > 0 }
 
-// Raises tells whether the backend may need limits or a score above gateway's own.
-func (c Config) Raises() bool { return c.Rlimit != Rlimit{} || c.OOMScore < 0 }
-
 func (c Config) logMaxSize() Size   { return cmp.Or(c.LogMaxSize, 100<<20) }
 func (c Config) logKeep() int       { return cmp.Or(c.LogKeep, 5) }
 func (c Config) stopSignal() string { return cmp.Or(c.StopSignal, "TERM") }

@@ -193,7 +193,7 @@ func (h *readmeHost) zip(name, folder string) {
 
 // here puts this host's paths and ports in place of the real ones.
 func (h *readmeHost) here(text string) string {
-	text = regexp.MustCompile(`(?m)^(gateway [a-z ]+|ExecStart=\S+ run)$`).ReplaceAllString(text, "$1 -c /etc/gateway/config.toml")
+	text = regexp.MustCompile(`(?m)^(gateway [a-z ]+)$`).ReplaceAllString(text, "$1 -c /etc/gateway/config.toml")
 	return strings.NewReplacer(
 		"/etc/gateway", h.root+"/etc/gateway", "/usr/local/bin", h.root+"/usr/local/bin", "/var/log", h.root+"/var/log", "/srv/api", h.root+"/srv/api",
 		" bin/gateway", " "+builtGateway(h.t),
@@ -241,15 +241,11 @@ func (h *readmeHost) configuration() string {
 	return fmt.Sprintf("state = %q\n%s\n[admin]\nsocket = %q\n", h.root+"/state", h.here(text), h.root+"/gateway.sock")
 }
 
-// start does what systemd does with the unit.
+// start does what the unit does that `gateway setup apply service` writes. That
+// one runs in the booted host of its own tests.
 func (h *readmeHost) start() *process {
 	h.t.Helper()
-	found := regexp.MustCompile(`(?m)^ExecStart=(.*)$`).FindStringSubmatch(h.here(readmeBlock(h.t, "host: unit")))
-	if found == nil {
-		h.t.Fatal("the unit has no ExecStart")
-	}
-	words := strings.Fields(found[1])
-	p := startProcess(h.t, words[0], words[1:]...)
+	p := startProcess(h.t, h.root+"/usr/local/bin/gateway", "run", "-c", h.root+"/etc/gateway/config.toml")
 	p.waitFor("serving")
 	return p
 }
@@ -305,14 +301,5 @@ func (h *readmeHost) checkTakenPort() {
 		if out, err := h.do(line); err == nil || !pattern.MatchString(out) {
 			h.t.Errorf("%s on a taken port: error %v, printed %q", line, err, out)
 		}
-	}
-}
-
-func TestReadme_ShowsAUnitThatSystemdUnderstands(t *testing.T) {
-	needPrograms(t, "systemd-analyze")
-	unit := strings.ReplaceAll(readmeBlock(t, "host: unit"), "/usr/local/bin/gateway", builtGateway(t))
-	out, err := readmeShell(t, "systemd-analyze verify "+writeFile(t, t.TempDir(), "gateway.service", unit))
-	if err != nil || strings.Contains(out, "gateway.service") {
-		t.Errorf("systemd-analyze: %v\n%s", err, out)
 	}
 }

@@ -98,6 +98,7 @@ func newRoot() *cobra.Command {
 		newCertsCommand(),
 		newMailCommand(),
 		newSetupCommand(),
+		newHostCommand(),
 		newWeChatCommand(),
 		newImportCommand(),
 		newVersionCommand(),

@@ -8,6 +8,7 @@ import (
 	"gateway/cmd/internal/config"
 	"gateway/cmd/internal/host"
 	"gateway/cmd/internal/host/service"
+	"gateway/health"
 	"gateway/proxy"
 )
 
@@ -23,7 +24,7 @@ func serviceStep(p setupParts) host.Step {
 func aroundService(p setupParts) service.Around {
 	around := service.Around{
 		File: p.path, State: p.State, Socket: p.Admin.Socket, Reads: p.Reads(), Logs: logsOf(p.Config),
-		StopsWithin: stopsWithin(p.Config), Connections: p.Limits.Connections, Holder: host.Holder,
+		StopsWithin: stopsWithin(p.Config), Connections: p.Limits.Connections, Limits: raisedLimits(p.Config), Holder: host.Holder,
 	}
 	if absolute, err := filepath.Abs(p.path); err == nil {
 		around.File = absolute
@@ -46,13 +47,27 @@ func startedBackends(p setupParts) []service.Backend {
 	var started []service.Backend
 	for _, b := range p.Backends {
 		if b.Supervised() {
-			started = append(started, service.Backend{User: b.User, Dir: b.Dir, Limits: b.Raises()})
+			started = append(started, service.Backend{User: b.User, Dir: b.Dir, Spared: b.OOMScore < 0})
 		}
 	}
 	if p.Setup.Jupyter != nil {
 		started = append(started, service.Backend{User: "root"})
 	}
 	return started
+}
+
+// raisedLimits are the largest of those that the backends ask for. What is left
+// out has no upper limit for a service by itself.
+func raisedLimits(c *config.Config) map[string]uint64 {
+	limits := map[string]uint64{}
+	for _, b := range c.Backends {
+		for name, limit := range map[string]health.Limit{"LimitNOFILE": b.Rlimit.NoFile, "LimitNPROC": b.Rlimit.NProc, "LimitMEMLOCK": b.Rlimit.MemLock} {
+			if limit.Set {
+				limits[name] = max(limits[name], limit.Value)
+			}
+		}
+	}
+	return limits
 }
 
 // logsOf are the files that gateway writes, besides its state.

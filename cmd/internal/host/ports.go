@@ -22,11 +22,11 @@ var ErrNoHolder = errors.New("no process holds it")
 
 // Listener is a socket that waits for connections, and the process it belongs to.
 type Listener struct {
-	Address string // as the kernel has it: "127.0.0.1:7879", "[::]:443", or a path for a unix socket
-	PID     int    // 0 when the process can't be seen: it belongs to another user, or to the kernel
-	User    string // name of the socket's user, or its number if it has no name; "" when unknown
-	Command string // the command line, fit for a terminal: see printable; "" when unknown
-	Unit    string // the systemd service that runs it, "apache2.service"; "" when none does
+	Address string `json:"address"`           // as the kernel has it: "127.0.0.1:7879", "[::]:443", or a path for a unix socket
+	PID     int    `json:"pid,omitempty"`     // 0 when the process can't be seen: it belongs to another user, or to the kernel
+	User    string `json:"user,omitempty"`    // name of the socket's user, or its number if it has no name; "" when unknown
+	Command string `json:"command,omitempty"` // the command line, fit for a terminal: see printable; "" when unknown
+	Unit    string `json:"unit,omitempty"`    // the systemd service that runs it, "apache2.service"; "" when none does
 }
 
 // Holder finds the process whose socket keeps others from listening on address.

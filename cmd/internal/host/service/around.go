@@ -21,6 +21,9 @@ type Around struct {
 	Backends    []Backend     // that gateway starts
 	StopsWithin time.Duration // how long gateway may take to stop
 	Connections int           // of clients, at most
+	// Limits are the largest that backends ask for, by the words of systemd.exec(5):
+	// LimitNOFILE and others. math.MaxUint64 is none.
+	Limits map[string]uint64
 	// Holder finds the process that keeps gateway from listening on an address.
 	// The error wraps host.ErrNoHolder where there is none.
 	Holder func(ctx context.Context, network, address string) (host.Listener, error)
@@ -33,13 +36,13 @@ type Address struct{ Network, Address string }
 type Backend struct {
 	User   string // "": gateway's own
 	Dir    string // "": the home
-	Limits bool   // it has limits or a score of its own, which may be above those of gateway
+	Spared bool   // its oom_score is below 0
 }
 
 // needs is what the backends need of the service, beside what gateway does.
 type needs struct {
 	others bool     // to start programs as other users, and to end them
-	limits bool     // to raise limits
+	spare  bool     // to have the kernel spare a program when memory is short
 	root   bool     // to start a program with all rights of root, such as JupyterHub
 	homes  bool     // to see what lies in homes
 	starts bool     // to start any program at all

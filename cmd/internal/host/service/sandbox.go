@@ -23,7 +23,7 @@ func (u unit) capabilities() []string {
 	if u.others || u.root {
 		all = append(all, "CAP_SETUID", "CAP_SETGID", "CAP_KILL")
 	}
-	if u.limits {
+	if u.spare {
 		all = append(all, "CAP_SYS_RESOURCE")
 	}
 	return all

@@ -120,7 +120,7 @@ func (d *draft) needs() needs {
 		n.cards = n.cards || err == nil
 	}
 	for _, b := range d.around.Backends {
-		n.limits = n.limits || b.Limits
+		n.spare = n.spare || b.Spared
 		n.homes = n.homes || underHome(b.Dir)
 		if b.User == "" || b.User == d.config.User {
 			continue

@@ -25,7 +25,7 @@ func unitOf(ctx context.Context, m host.Machine, name string) unitState {
 func (d *draft) planUnit(ctx context.Context) error {
 	now := unitOf(ctx, d.Machine, UnitName)
 	u := unit{user: d.who.Name, group: d.groups[0], program: d.program, file: d.around.File, socket: d.around.Socket,
-		stopsWithin: d.around.StopsWithin, connections: d.around.Connections, needs: d.needs()}
+		stopsWithin: d.around.StopsWithin, connections: d.around.Connections, limits: d.around.Limits, needs: d.needs()}
 	if u.root {
 		d.plan.Notes = append(d.plan.Notes, "a backend runs as root, so that the unit has no sandbox: it would be the backend's, too")
 	}

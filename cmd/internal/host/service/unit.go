@@ -2,8 +2,10 @@ package service
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,6 +22,7 @@ type unit struct {
 	socket        string
 	stopsWithin   time.Duration
 	connections   int
+	limits        map[string]uint64 // of the backends
 	needs
 }
 
@@ -78,9 +81,25 @@ func (u unit) service() []setting {
 		{"OOMPolicy", "continue"},
 		// Every backend gets a control group of its own.
 		{"Delegate", "yes"},
-		{"LimitNOFILE", fmt.Sprint(u.files())},
 	}
-	return append(all, u.runtime()...)
+	return append(append(all, u.resources()...), u.runtime()...)
+}
+
+// resources are the limits of gateway. Nobody but root can give a backend more
+// than it has itself.
+func (u unit) resources() []setting {
+	limits := map[string]uint64{"LimitNOFILE": 0}
+	maps.Copy(limits, u.limits)
+	limits["LimitNOFILE"] = max(limits["LimitNOFILE"], uint64(u.files()))
+	var all []setting
+	for _, name := range slices.Sorted(maps.Keys(limits)) {
+		value := fmt.Sprint(limits[name])
+		if limits[name] == math.MaxUint64 {
+			value = "infinity"
+		}
+		all = append(all, setting{name, value})
+	}
+	return all
 }
 
 // stopMargin are the seconds that stopping may take besides what has a limit of
