@@ -98,7 +98,7 @@ func (s *Store) Renew(ctx context.Context, name string) error {
 	asked, renewed := time.Now(), false
 	var installed []string
 	for _, m := range s.current.Load().members {
-		if !slices.Contains(m.site.names(), name) {
+		if !slices.Contains(m.site.names(), name) && !m.source.Covers(name) {
 			continue
 		}
 		source, can := m.source.(renewer)
@@ -117,5 +117,5 @@ func (s *Store) Renew(ctx context.Context, name string) error {
 	case len(installed) > 0:
 		return fmt.Errorf("the certificate of %s is an installed file: put the new files into %s, and they are in use within seconds", name, strings.Join(installed, ", "))
 	}
-	return errors.New("no site is called " + name + ": see the names with `gateway certs list`")
+	return errors.New("no site has the name " + name + ": see the names with `gateway certs list`")
 }

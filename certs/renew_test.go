@@ -137,3 +137,26 @@ func TestPhone_TheCommandForASiteHasItsPort(t *testing.T) {
 		}
 	}
 }
+
+func TestRenew_TakesEveryNameThatTheCertificateIsGoodForHoweverItIsWritten(t *testing.T) {
+	t.Parallel()
+	site := Site{Name: "xn--mnchen-3ya.example", Aliases: []string{"*.w.example"}, Config: Config{Certificate: FromLocal}}
+	store, _ := acmeStore(t, t.TempDir(), site)
+	for _, name := range []string{"münchen.example", "MÜNCHEN.example.", "XN--mnchen-3ya.example", "*.w.example", "a.w.example", "localhost", "[::1]"} {
+		before := store.Status()[0]
+		if !before.Is(name) {
+			t.Errorf("%s is not found", name)
+		}
+		if err := store.Renew(t.Context(), name); err != nil || store.Status()[0].SHA256 == before.SHA256 {
+			t.Errorf("%s is not renewed: %v", name, err)
+		}
+	}
+	for _, name := range []string{"example", "w.example", "a.b.w.example", "", "."} {
+		if store.Status()[0].Is(name) {
+			t.Errorf("%q is found", name)
+		}
+		if err := store.Renew(t.Context(), name); err == nil {
+			t.Errorf("%q is renewed", name)
+		}
+	}
+}

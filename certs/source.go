@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -62,6 +63,17 @@ type Status struct {
 	// there is none.
 	Refused []Problem
 	Since   time.Time // when that replacement was first seen, or the first try in vain to obtain one began
+}
+
+// Is tells whether it is the certificate of a site of that name, or one that is good
+// for the name. The name may be written as people do: "MÜNCHEN.example.", "[::1]".
+func (s Status) Is(name string) bool {
+	name = canonicalName(name)
+	fits := func(one string) bool {
+		one = canonicalName(one)
+		return one != "" && (one == name || one == parentWildcard(name))
+	}
+	return fits(s.Site) || slices.ContainsFunc(s.Names, fits)
 }
 
 // every calls f with the time at each interval, until ctx ends.

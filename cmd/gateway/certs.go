@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -56,7 +55,7 @@ func (g *gateway) certificateStatus() []certs.Status { return g.truth.add(g.stor
 func (g *gateway) certificates(_ context.Context, name string) ([]certificateReport, error) {
 	reports := []certificateReport{}
 	for _, status := range g.certificateStatus() {
-		if name == "" || strings.EqualFold(status.Site, name) || slices.ContainsFunc(status.Names, func(n string) bool { return strings.EqualFold(n, name) }) {
+		if name == "" || status.Is(name) {
 			reports = append(reports, newCertificateReport(status))
 		}
 	}

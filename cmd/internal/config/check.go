@@ -27,8 +27,12 @@ func Check(path string, now time.Time) (c *Config, problems, warnings Problems) 
 	}
 	mild := newFindings(f.file, f.lines)
 	for i, site := range config.Sites {
-		if len(tlsAddresses(site.Listen)) > 0 {
-			f.inspect(elementPath("site", i), site, now, mild)
+		switch table := elementPath("site", i); {
+		case len(tlsAddresses(site.Listen)) > 0:
+			f.inspect(table, site, now, mild)
+		case site.Certificate != "" && len(site.Listen) > 0:
+			mild.addUnlessSettled(table+".certificate", "is of no use: every address in listen is plain HTTP, so no client is shown it",
+				`write an address for TLS as well, such as ":443", or leave "certificate" out`)
 		}
 	}
 	return c, f.sorted(), mild.sorted()

@@ -80,3 +80,20 @@ func writeExpired(t *testing.T, dir, name string) {
 		}
 	}
 }
+
+func TestCheck_WarnsOfACertificateThatNobodyIsShown(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.toml")
+	text := `[[site]]
+name = "api.example.com"
+listen = ["http://127.0.0.1:0"]
+certificate = "acme"
+respond = 404
+`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, problems, warnings := Check(path, time.Now())
+	if c == nil || len(problems) > 0 || len(warnings) != 1 || warnings[0].Line != 4 || !strings.Contains(warnings[0].Wrong, "every address in listen is plain HTTP") {
+		t.Errorf("%v; warnings %v", problems, warnings)
+	}
+}
