@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -35,6 +36,17 @@ func lockState(dir string, log *slog.Logger) (io.Closer, error) {
 		log.Debug("writing the process number into the lock", "file", path, "error", err) // it is only for a message
 	}
 	return file, nil
+}
+
+// stateHeld tells whether another gateway has the state folder, without a lock of
+// its own, which would be in the way of one that is just starting.
+func stateHeld(dir string) bool {
+	text, err := os.ReadFile(filepath.Join(dir, "lock"))
+	if err != nil {
+		return false
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	return err == nil && pid > 0 && pid != os.Getpid() && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
 func writeOwnPID(file *os.File) error {

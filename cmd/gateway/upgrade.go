@@ -176,18 +176,30 @@ func (g *gateway) leaveTo(heir *handover.Heir) {
 	g.leaving <- heir
 }
 
-// outlive cuts off what this process still serves, some time after the one that
-// took over has ended, or does nothing when ctx ends before.
+// lookAfter is how often it is looked whether any gateway is left.
+const lookAfter = time.Second
+
+// outlive cuts off what this process still serves, some time after the last
+// gateway has ended that took over from it, or from its heir, and so on. It does
+// nothing when ctx ends before.
 func (g *gateway) outlive(ctx context.Context, heir *handover.Heir) {
 	heir.Gone(ctx)
-	timer := time.NewTimer(g.config().Timeouts.Drain)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-		g.log.Warn("the gateway that took over has ended, so requests that go on for long are cut")
-		g.server.Close()
+	c := g.config()
+	tick := time.NewTicker(lookAfter)
+	defer tick.Stop()
+	alone := time.Now()
+	for time.Since(alone) < c.Timeouts.Drain {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if stateHeld(c.State) {
+			alone = time.Now()
+		}
 	}
+	g.log.Warn("gateway was stopped elsewhere, so requests that go on for long are cut")
+	g.server.Close()
 }
 
 // takeOver serves in the place of the gateway that has started this process.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -200,5 +201,33 @@ func TestUpgrade_WebSocketsAndRequestsInFlightStayWithTheOldProcess(t *testing.T
 	}
 	if !lives(report.PID) {
 		t.Error("the new one has ended with it")
+	}
+}
+
+func TestUpgrade_AWebSocketOutlivesSeveralUpgradesAndEndsWithTheLastGateway(t *testing.T) {
+	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
+	w := &world{t: t, ca: ca, port: port}
+	w.config = writeFile(t, t.TempDir(), "config.toml",
+		oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, adminTable(t)+"[timeouts]\ndrain = \"2s\"\n"))
+	w.gateway = startProcess(t, builtGateway(t), "run", "-c", w.config)
+	w.gateway.waitFor("serving")
+	c, _, err := websocket.Dial(t.Context(), fmt.Sprintf("wss://api.example.com:%d/ws", port), &websocket.DialOptions{HTTPClient: ca.client(t, false)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	w.upgraded()
+	last := w.upgraded().PID // the one in between has nothing left to do
+	begun := time.Now()
+	eventually(t, "twice the time of draining", func() bool {
+		checkEcho(t, c, "still here")
+		return time.Since(begun) > 4*time.Second
+	})
+	syscall.Kill(last, syscall.SIGTERM)
+	w.gateway.exitCode()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, _, err := c.Read(ctx); err == nil || ctx.Err() != nil {
+		t.Errorf("the WebSocket goes on though no gateway is left: %v", err)
 	}
 }
