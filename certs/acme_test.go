@@ -127,6 +127,7 @@ func TestACME_TellsOfARefusalOnceAndWaits(t *testing.T) {
 			if !status.Placeholder || status.Since.IsZero() || time.Until(status.Renew) < 30*time.Second {
 				t.Errorf("%+v", status)
 			}
+			acmeEventually(t, "the log tells of it", func() bool { return strings.Contains(log.String(), "level=ERROR") })
 			if n := strings.Count(log.String(), "level=ERROR"); n != 1 {
 				t.Errorf("told %d times", n)
 			}
