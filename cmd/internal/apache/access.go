@@ -29,8 +29,9 @@ func (b *builder) access(t *table, sections, all []*Directive) {
 	if len(sections) == 0 {
 		return
 	}
-	from := authorization(sections[0].Children)
-	a := b.admitted(from)
+	g := guardOf(sections)
+	from := g.directives()
+	a := b.admitted(g)
 	if a.login {
 		b.login(t, all, from, &a)
 	}
@@ -40,7 +41,7 @@ func (b *builder) access(t *table, sections, all []*Directive) {
 		}
 		return
 	}
-	b.ledger.carried(sections[0])
+	b.ledger.carried(g.sections...)
 	if len(a.allow) > 0 {
 		t.set("allow", a.allow, from...)
 	}
@@ -61,26 +62,6 @@ func (b *builder) shut(t *table, d *Directive, err error) {
 		t.drop(key)
 	}
 	t.set("deny", []string{"all"}, d)
-}
-
-// admitted reads the directives of one section: the new ones, or those of
-// httpd 2.2.
-func (b *builder) admitted(ds []*Directive) admission {
-	if len(named(ds, "Order", "Allow", "Deny")) > 0 {
-		a := ordered(ds)
-		if satisfied := lastOf(ds, "Satisfy"); satisfied != nil && strings.EqualFold(satisfied.arg(0), "any") {
-			a.err = fmt.Errorf("gateway asks for the address and the password, not for one of them")
-		}
-		a.login = a.login || len(named(ds, "Require")) > 0
-		return a
-	}
-	if d := lastOf(ds, "SSLRequire"); d != nil {
-		return admission{err: fmt.Errorf("gateway has no conditions on TLS")}
-	}
-	if lastOf(ds, "SSLRequireSSL") != nil && !b.host.tls {
-		return admission{deny: []string{"all"}}
-	}
-	return anyOf(named(ds, "Require", "RequireAll", "RequireAny", "RequireNone"))
 }
 
 // ordered reads Order, Allow and Deny.

@@ -30,6 +30,7 @@ type node struct {
 func (b *builder) site() *table {
 	b.sections = b.findSections()
 	b.later = slices.Concat(b.locationRules(), b.proxyRules(), b.redirectRules(), b.aliasRules(), b.documentRoot())
+	b.closeTargets()
 	b.rules = slices.Concat(b.closed, b.fileRules(), b.rewriteRules(), b.later)
 	site := &table{header: "[[site]]"}
 	nodes := b.nodes()

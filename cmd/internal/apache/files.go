@@ -1,6 +1,7 @@
 package apache
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -103,19 +104,79 @@ func filePattern(d *Directive) (string, error) {
 		quoted := strings.NewReplacer(`\*`, `[^/]*`, `\?`, `[^/]`).Replace(regexp.QuoteMeta(name))
 		return "/" + quoted + "$", nil
 	}
-	if rest, anchored := strings.CutPrefix(name, "^"); anchored {
-		name = "/" + rest
+	if _, err := regexp.Compile(name); err != nil {
+		return "", fmt.Errorf("the pattern %s says something that gateway's regular expressions (RE2) can't", name)
 	}
-	if strings.HasSuffix(name, "$") {
+	name = withinName(name)
+	switch {
+	case strings.Contains(name, "|"):
+		return "(?:" + name + ")[^/]*$", nil
+	case strings.HasSuffix(name, "$"):
 		return name, nil
 	}
-	_, err := regexp.Compile(name)
-	return name + "[^/]*$", err
+	return name + "[^/]*$", nil
 }
+
+// withinName makes a pattern over paths of one over names: the beginning of a
+// name is a slash, and what stands for any letter stands for no slash.
+func withinName(pattern string) string {
+	var out strings.Builder
+	for i := 0; i < len(pattern); i++ {
+		switch c := pattern[i]; c {
+		case '\\':
+			out.WriteString(pattern[i:min(i+2, len(pattern))])
+			i++
+		case '^':
+			out.WriteByte('/')
+		case '.':
+			out.WriteString("[^/]")
+		case '[':
+			end := i + classEnd(pattern[i:])
+			class, negated := strings.CutPrefix(pattern[i:end], "[^")
+			if negated {
+				class = "[^/" + class
+			}
+			out.WriteString(class)
+			i = end - 1
+		default:
+			out.WriteByte(c)
+		}
+	}
+	return out.String()
+}
+
+// classEnd is the length of the class of letters that a pattern begins with.
+func classEnd(pattern string) int {
+	from := len(pattern) - len(strings.TrimPrefix(strings.TrimPrefix(pattern[1:], "^"), "]"))
+	for i := from; i < len(pattern); i++ {
+		switch {
+		case pattern[i] == '\\':
+			i++
+		case strings.HasPrefix(pattern[i:], "[:"):
+			i += max(0, strings.Index(pattern[i:], ":]"))
+		case pattern[i] == ']':
+			return i + 1
+		}
+	}
+	return len(pattern)
+}
+
+// dotfiles is a pattern that fits only names with a dot before them: "^\.ht",
+// "^[.]ht", "^\.(ht|git)", "^(\.ht|\.git)".
+var dotfiles = regexp.MustCompile(`^/(?:(?:\\\.|\[\.\])(?:[^|()?*{][^|()]*)?(?:\([^()]*\)[^|()]*)?|\((?:\\\.|\[\.\])(?:[^|()?*{][^|()]*)?(?:\|(?:\\\.|\[\.\])(?:[^|()?*{][^|()]*)?)*\)(?:[^|()?*{][^|()]*)?)$`)
 
 // hidesDotfiles knows the section that every configuration has.
 func hidesDotfiles(pattern string) bool {
-	return strings.HasPrefix(pattern, `/\.`) || strings.HasPrefix(pattern, `/(\.`) || strings.HasPrefix(pattern, `/[.]`)
+	pattern = strings.TrimSuffix(strings.TrimPrefix(pattern, "(?:"), ")[^/]*$")
+	return dotfiles.MatchString(pattern)
+}
+
+// hidesDotFolders knows the pattern of a <DirectoryMatch> that is only about
+// folders with a dot before their name.
+func hidesDotFolders(pattern string) bool {
+	pattern = strings.TrimPrefix(strings.TrimPrefix(pattern, "(^|/)"), "(?:^|/)")
+	pattern = strings.TrimSuffix(strings.TrimSuffix(pattern, "(/|$)"), "(?:/|$)")
+	return hidesDotfiles("/" + strings.TrimLeft(pattern, "^.*/"))
 }
 
 // servesFiles reports whether the host has a folder that something is sent from.

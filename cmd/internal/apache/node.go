@@ -134,8 +134,14 @@ func (b *builder) cannotGuard(s *section, n *node, nodes []*node) string {
 		return "gateway has no pattern with settings for paths that " + n.rule.from[0].Position.String() + " maps to others"
 	}
 	for _, other := range nodes[1:] {
-		if other.rule != n.rule && !s.disjoint(other.matcher) && !other.exact {
+		if s.disjoint(other.matcher) || other.exact && !s.re.MatchString(other.prefix) {
+			continue
+		}
+		if other.rule != n.rule && !other.exact {
 			return "the paths of its pattern are answered in several ways, and a route has one"
+		}
+		if guards := other.settings.guards(); guards != nodes[0].settings.guards() && guards != n.settings.guards() {
+			return "some of the paths of its pattern have access rules of their own, and a route has one set of them"
 		}
 	}
 	return ""

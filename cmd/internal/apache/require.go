@@ -2,19 +2,37 @@ package apache
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
+// judge knows how the clients of a host come.
+type judge struct {
+	tls   bool
+	plain bool // without TLS too, on the same address
+}
+
+// encrypted lets in who comes over TLS.
+func (j judge) encrypted() admission {
+	switch {
+	case !j.tls:
+		return admission{deny: []string{"all"}}
+	case j.plain:
+		return admission{err: fmt.Errorf("gateway can't ask for TLS where it answers without too")}
+	}
+	return admission{everybody: true}
+}
+
 // anyOf joins directives of which one is enough, as httpd does unless it is told
 // otherwise.
-func anyOf(ds []*Directive) admission {
+func (j judge) anyOf(ds []*Directive) admission {
 	if len(ds) == 1 {
-		return required(ds[0])
+		return j.required(ds[0])
 	}
 	var sum admission
 	asked := 0
 	for _, d := range ds {
-		a := required(d)
+		a := j.required(d)
 		switch {
 		case a.err != nil:
 			sum.err = a.err
@@ -40,35 +58,43 @@ func anyOf(ds []*Directive) admission {
 }
 
 // allOf joins directives that must all hold.
-func allOf(ds []*Directive) admission {
-	var sum admission
+func (j judge) allOf(ds []*Directive) admission {
+	sum := admission{everybody: true}
 	for _, d := range ds {
-		a := required(d)
-		switch {
-		case a.err != nil:
-			return a
-		case len(sum.allow) > 0 && len(a.allow) > 0:
-			return admission{err: fmt.Errorf("gateway can't ask for two lists of addresses at once")}
-		}
-		sum.allow = append(sum.allow, a.allow...)
-		sum.deny = append(sum.deny, a.deny...)
-		sum.login = sum.login || a.login
+		sum = sum.and(j.required(d))
 	}
+	return sum
+}
+
+// and lets in whom both let in.
+func (a admission) and(other admission) admission {
+	switch {
+	case a.err != nil:
+		return a
+	case other.err != nil:
+		return other
+	case len(a.allow) > 0 && len(other.allow) > 0:
+		return admission{err: fmt.Errorf("gateway can't ask for two lists of addresses at once")}
+	}
+	sum := admission{allow: slices.Concat(a.allow, other.allow), deny: slices.Concat(a.deny, other.deny), login: a.login || other.login}
 	sum.everybody = len(sum.allow)+len(sum.deny) == 0 && !sum.login
 	return sum
 }
 
 // required is what one Require, or a section of them, asks for.
-func required(d *Directive) admission {
+func (j judge) required(d *Directive) admission {
 	switch {
 	case d.Is("RequireAll"):
-		return allOf(d.Children)
+		return j.allOf(d.Children)
 	case d.Is("RequireAny"):
-		return anyOf(d.Children)
+		return j.anyOf(d.Children)
 	case d.Is("RequireNone"):
-		a := anyOf(d.Children)
+		a := j.anyOf(d.Children)
 		if a.err != nil || a.login || len(a.deny) > 0 {
 			return admission{err: fmt.Errorf("gateway has no like for this <RequireNone>")}
+		}
+		if a.everybody {
+			return admission{deny: []string{"all"}}
 		}
 		return admission{deny: a.allow}
 	case !d.Is("Require"):
@@ -79,7 +105,7 @@ func required(d *Directive) admission {
 	if negated {
 		args = args[1:]
 	}
-	a := entity(args, d)
+	a := j.entity(args, d)
 	if negated && a.err == nil {
 		if a.login || a.everybody || len(a.deny) > 0 {
 			return admission{err: fmt.Errorf("gateway has no like for %s", d)}
@@ -89,7 +115,7 @@ func required(d *Directive) admission {
 	return a
 }
 
-func entity(args []string, d *Directive) admission {
+func (j judge) entity(args []string, d *Directive) admission {
 	rest := args[min(1, len(args)):]
 	switch strings.ToLower(argAt(args, 0)) {
 	case "all":
@@ -105,7 +131,7 @@ func entity(args []string, d *Directive) admission {
 	case "valid-user":
 		return admission{login: true}
 	case "ssl":
-		return admission{everybody: true}
+		return j.encrypted()
 	}
 	return admission{err: fmt.Errorf("gateway can't ask for %s", d)}
 }

@@ -128,19 +128,82 @@ func (b *builder) directories() []*section {
 }
 
 // closeFolders stands in for a <Directory> with a pattern that says who may come:
-// the folder in which the pattern begins is closed, where it shows.
+// its folders are closed where they show.
 func (b *builder) closeFolders(d *Directive, pattern string) {
 	s := &section{from: d}
-	if !s.excludes() || hidesDotfiles("/"+strings.TrimLeft(pattern, "^.*/")) {
+	if !s.excludes() || hidesDotFolders(pattern) {
 		return
 	}
-	b.ledger.lost(d, "gateway guards folders by their paths and not by patterns", "write a [[site.route]] with allow or deny for the path where the folder shows")
-	literal := literalPrefix(strings.TrimPrefix(pattern, "^"))
-	for _, at := range b.shownAt(b.absolute(literal[:strings.LastIndexByte(literal, '/')+1])) {
-		if at != "" {
-			b.closed = append(b.closed, b.refusal(matcher{prefix: at}, rewriting, 403, d))
+	for _, one := range append([]*Directive{d}, authorization(d.Children)...) {
+		b.ledger.lost(one, "gateway guards folders by their paths and not by patterns; so that nobody gets in who should not, they are closed to all", "write a [[site.route]] with allow or deny for the path where the folder shows")
+	}
+	for _, m := range b.shownFor(pattern) {
+		b.closed = append(b.closed, b.refusal(m, rewriting, 403, d))
+	}
+}
+
+// shownFor are the paths at which folders of a pattern show, or more than these.
+func (b *builder) shownFor(pattern string) []matcher {
+	var all []matcher
+	for at, folder := range b.shown() {
+		if m, touches := folderMatcher(pattern, folder, at); touches {
+			all = append(all, m)
 		}
 	}
+	slices.SortFunc(all, func(x, y matcher) int { return strings.Compare(x.shown(), y.shown()) })
+	return all
+}
+
+// shown are the folders that are served, by the path where each shows.
+func (b *builder) shown() map[string]string {
+	folders := map[string]string{}
+	for _, d := range slices.Backward(b.host.ownFirst("Alias")) {
+		if len(d.Args) > 1 {
+			folders[strings.TrimSuffix(d.arg(0), "/")] = b.absolute(d.arg(1))
+		}
+	}
+	if root := b.host.last("DocumentRoot"); root != nil {
+		folders[""] = b.absolute(root.arg(0))
+	}
+	return folders
+}
+
+// folderMatcher is where folders of a pattern show if a folder shows at a path.
+// Where that can't be told, all of the folder is meant.
+func folderMatcher(pattern, folder, at string) (m matcher, touches bool) {
+	whole := matcher{prefix: at + "/"}
+	if below, found := strings.CutSuffix(pattern, "$"); found {
+		pattern = strings.TrimSuffix(below, "/") + "(/|$)"
+	}
+	re, err := regexp.Compile(pattern)
+	if err != nil || re.MatchString(folder+"/") {
+		return whole, true
+	}
+	rest, anchored := strings.CutPrefix(pattern, "^")
+	for _, spelled := range endsOf(folder, anchored) {
+		if below, found := strings.CutPrefix(rest, spelled+"/"); found {
+			m, _, err = parsePattern("^"+regexp.QuoteMeta(at)+"/"+below, false)
+			return m, err == nil
+		}
+	}
+	if !anchored {
+		m, _, err = parsePattern(pattern, false)
+		return m, err == nil
+	}
+	literal := literalPrefix(rest)
+	return whole, strings.HasPrefix(literal, folder+"/") || strings.HasPrefix(folder, literal)
+}
+
+// endsOf are a folder, and without whole its last parts too, as a pattern may
+// spell them.
+func endsOf(folder string, whole bool) []string {
+	ends := []string{regexp.QuoteMeta(folder), folder}
+	for i := 1; i < len(folder) && !whole; i++ {
+		if folder[i] == '/' {
+			ends = append(ends, regexp.QuoteMeta(folder[i:]), folder[i:], regexp.QuoteMeta(folder[i+1:]), folder[i+1:])
+		}
+	}
+	return ends
 }
 
 // shownAt are the paths at which a folder below the DocumentRoot or an Alias

@@ -2,7 +2,6 @@ package apache
 
 import (
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +26,7 @@ func (b *builder) settingsAt(at matcher, r *rule, more ...*section) (*table, []*
 		scopes = append(scopes, s.from.Children)
 		headers = append(headers, named(s.from.Children, "Header", "RequestHeader")...)
 		if s.restricts() {
-			access = []*Directive{s.from}
+			access = append(access, s.from)
 		}
 	}
 	all := slices.Concat(scopes...)
@@ -40,31 +39,20 @@ func (b *builder) settingsAt(at matcher, r *rule, more ...*section) (*table, []*
 	return t, headers
 }
 
+// guards is what a table says about who may come.
+func (t *table) guards() string {
+	text := ""
+	for _, key := range []string{"allow", "deny", "auth_file"} {
+		if e := t.entry(key); e != nil {
+			text += key + render(e.value)
+		}
+	}
+	return text
+}
+
 // settingsOf leaves out what only sections within a scope say.
 func settingsOf(scope []*Directive) []*Directive {
 	return slices.DeleteFunc(slices.Clone(scope), func(d *Directive) bool { return d.Section })
-}
-
-// proxySections are the <Proxy> sections that say who may use a rule's backend.
-func (b *builder) proxySections(r *rule) []*Directive {
-	var found []*Directive
-	for _, d := range b.host.mainFirst("Proxy", "ProxyMatch") {
-		if len(authorization(d.Children)) > 0 && meansBackend(d, r.backend.url+"/") {
-			found = []*Directive{d}
-		}
-	}
-	return found
-}
-
-// meansBackend reports whether a <Proxy> or <ProxyMatch> is about a URL. A pattern
-// that can't be read counts as meaning all.
-func meansBackend(d *Directive, url string) bool {
-	written := d.arg(0)
-	if !d.Is("ProxyMatch") && written != "~" {
-		return strings.HasPrefix(url, strings.TrimSuffix(written, "*"))
-	}
-	re, err := regexp.Compile(d.arg(max(0, len(d.Args)-1)))
-	return err != nil || re.MatchString(url)
 }
 
 // body is the largest request body.

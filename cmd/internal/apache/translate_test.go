@@ -315,7 +315,7 @@ func TestTranslate_ClosesTheBeginningOfAPatternThatItCannotRead(t *testing.T) {
 func TestTranslate_TellsOfFoldersThatItGuardsByNoPattern(t *testing.T) {
 	root := apacheFiles(t, map[string]string{"www/users/x": ""})
 	_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "DocumentRoot "+root+"/www\n<Directory "+root+"/www/users/*/private>\nRequire ip 10.0.0.1\n</Directory>\n<DirectoryMatch \"/\\.svn\">\nRequire all denied\n</DirectoryMatch>\n<ProxyMatch>\nRequire all denied\n</ProxyMatch>"))
-	if got := apacheLines(made); !strings.Contains(got, "path = \"/users\"\nrespond = 403\n") {
+	if got := apacheLines(made); !strings.Contains(got, "match = \"^/users/[^/]*/private(/|$)\"\nrespond = 403\n") {
 		t.Errorf("got\n%s", got)
 	}
 	for _, words := range []string{"<Directory ", "Require ip"} {

@@ -46,9 +46,9 @@ func (t *translation) ordinary(d, within *Directive) (verdict, bool) {
 		return verdict{class: NotNeeded, note: "everybody may come unless allow or deny say otherwise"}, true
 	case within != nil && within.Is("Directory") && !t.folders[within]:
 		return verdict{class: NotNeeded, note: "no site sends files of this folder"}, true
-	case within != nil && within.Is("DirectoryMatch") && hidesDotfiles("/"+strings.TrimLeft(within.arg(0), "^.*/")):
+	case within != nil && within.Is("DirectoryMatch") && hidesDotFolders(within.arg(0)):
 		return verdict{class: NotNeeded, note: "gateway never sends files whose name begins with a dot"}, true
-	case d.Is("DirectoryMatch") && hidesDotfiles("/"+strings.TrimLeft(d.arg(0), "^.*/")):
+	case d.Is("DirectoryMatch") && hidesDotFolders(d.arg(0)):
 		return verdict{class: NotNeeded, note: "gateway never sends files whose name begins with a dot"}, true
 	case d.Is("AllowOverride") && value == "none":
 		return verdict{class: NotNeeded, note: "gateway reads no .htaccess files"}, true
