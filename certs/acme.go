@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +27,7 @@ import (
 // staging CA is tried first). When to renew, and what is served, is not left to
 // certmagic, whose tries are forgotten at every start.
 type certmagicEngine struct {
+	folder string
 	heard  *pauses
 	cache  *certmagic.Cache // empty; certmagic insists on one
 	config *certmagic.Config
@@ -33,7 +35,7 @@ type certmagicEngine struct {
 }
 
 func newCertmagicEngine(o engineOptions) (*certmagicEngine, error) {
-	e := &certmagicEngine{heard: &pauses{}}
+	e := &certmagicEngine{folder: o.folder, heard: &pauses{}}
 	template, err := issuerTemplate(o, e.heard)
 	if err != nil {
 		return nil, err
@@ -126,10 +128,18 @@ func (e *certmagicEngine) order(ctx context.Context, o order) ([]byte, error) {
 		issued, err = e.issuer.Issue(ctx, request)
 	}
 	if err != nil {
-		return nil, fromAcmez(err, e.heard.since(begun))
+		return nil, e.explain(err, begun)
 	}
 	secret, err := encodeKey(key)
 	return slices.Concat(secret, bytes.TrimSpace(issued.Certificate), []byte("\n")), err
+}
+
+// explain finds out what certmagic's error is about. Of its account it has only words.
+func (e *certmagicEngine) explain(err error, begun time.Time) error {
+	if strings.Contains(err.Error(), "getting ACME account: ") && !ofStorage(err) {
+		return &damagedAccount{filepath.Join(e.folder, "acme"), err}
+	}
+	return fromAcmez(err, e.heard.since(begun))
 }
 
 // worthAnother tells whether the same order may go through at once, with nothing

@@ -63,6 +63,19 @@ func (a attempts) failed(problem Problem, named time.Time, lifetime time.Duratio
 	return a
 }
 
+// rightly is what holds once the clock was put back: no wait is longer than the
+// longest that a CA is granted, so one that seems to be was noted in a future that
+// did not come.
+func (a attempts) rightly(now time.Time) attempts {
+	if a.Next.Sub(now) > longestPause+maxBackoff {
+		a.Next = now
+	}
+	if a.Since.After(now) {
+		a.Since = now
+	}
+	return a
+}
+
 // readAttempts returns what is remembered; nothing if the file is not there, can't
 // be read, or tells of another configuration: the admin may have put it right.
 func readAttempts(path, settings string) attempts {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -124,5 +125,37 @@ func TestFailure_SaysWhatTheAdminCanDo(t *testing.T) {
 		if !strings.HasPrefix(got, "certificate for api.example.com: ") || !strings.Contains(got, row.want) {
 			t.Errorf("%v: %q lacks %q", row.err, got, row.want)
 		}
+	}
+}
+
+func TestAttempts_AClockThatWasAheadDoesNotKeepACertificateAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		state := t.TempDir()
+		m, ca := downtimeManaged(t, state)
+		future := time.Now().Add(20 * 365 * 24 * time.Hour)
+		noted := attempts{Settings: m.settings}.begin(future, m.settings).failed(Problem{Cause: "expired, as it seemed"}, time.Time{}, 0, future)
+		if err := noted.save(m.record); err != nil {
+			t.Fatal(err)
+		}
+		m, _ = downtimeManaged(t, state)
+		if view := m.view.Load(); view.next().After(time.Now()) || view.attempts.Since.After(time.Now()) {
+			t.Errorf("after a restart: %+v", view.attempts)
+		}
+		m.view.Store(&managedView{attempts: noted}) // put right while gateway runs
+		stop := downtimeRun(t, m, ca)
+		time.Sleep(2 * time.Minute)
+		stop()
+		if m.view.Load().held == nil {
+			t.Errorf("nothing was obtained: %+v", m.view.Load())
+		}
+	})
+}
+
+func TestAttempts_TheLongestWaitThatACAIsGrantedStands(t *testing.T) {
+	now := time.Now()
+	a := attempts{Begun: 3, Since: now.Add(-time.Hour), Next: now.Add(longestPause)}
+	if got := a.rightly(now); got != a {
+		t.Errorf("%+v", got)
 	}
 }

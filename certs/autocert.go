@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
@@ -78,7 +77,7 @@ func openAccountKey(path string) (*ecdsa.PrivateKey, error) {
 			}
 		}
 	}
-	return nil, fmt.Errorf("%s: holds no ECDSA key: remove it, and a new account is made", path)
+	return nil, &damagedAccount{path, errors.New("it holds no ECDSA key")}
 }
 
 func makeAccountKey(path string) error {

@@ -20,7 +20,8 @@ func (n *notDirectory) Error() string { return n.found }
 // may not be a CA at all that was asked.
 func (a ACME) explained(ctx context.Context, err error) error {
 	var refused *refusal
-	if errors.As(err, &refused) || a.unreachable(err) != "" || ofStorage(err) || ctx.Err() != nil {
+	var damaged *damagedAccount
+	if errors.As(err, &refused) || errors.As(err, &damaged) || a.unreachable(err) != "" || ofStorage(err) || ctx.Err() != nil {
 		return err
 	}
 	var elsewhere *notDirectory

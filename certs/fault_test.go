@@ -3,6 +3,7 @@ package certs
 import (
 	"crypto/tls"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -441,6 +442,50 @@ func TestFault_ACAThatForgotItsAccountsGivesTheNextCertificateAllTheSame(t *test
 			}
 			if !accepted(address, pebbleName(t), second.roots(t)) {
 				t.Error("not accepted")
+			}
+		})
+	}
+}
+
+func TestFault_ADamagedAccountIsToldWithWhatToRemove(t *testing.T) {
+	t.Parallel()
+	for _, engine := range []string{EngineCertmagic, EngineAutocert} {
+		t.Run(engine, func(t *testing.T) {
+			ca, state := pebbleStart(t, pebbleOptions{}), t.TempDir()
+			site := ca.site(pebbleName(t), ca.acme(engine))
+			changeObtain(t, ca, state, site)
+			engineFolder := filepath.Join(acmeFolder(state, site.ACME), engine)
+			if err := filepath.WalkDir(engineFolder, func(path string, entry fs.DirEntry, err error) error {
+				if err == nil && (strings.HasSuffix(path, ".key") || strings.HasSuffix(path, ".json")) {
+					return os.Truncate(path, 0)
+				}
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			store, _ := acmeStore(t, state, site)
+			pkiRunning(t, store)
+			err := store.Renew(t.Context(), site.Name)
+			if err == nil {
+				t.Fatal("renewed with an account that cannot be read")
+			}
+			_, rest, _ := strings.Cut(err.Error(), "remove ")
+			remove, _, named := strings.Cut(rest, ": a new account is made")
+			if !named || !strings.HasPrefix(remove, engineFolder) {
+				t.Fatal(err)
+			}
+			if err := os.RemoveAll(remove); err != nil {
+				t.Fatal(err)
+			}
+			before := ca.log.count("accounts in memory")
+			again, _ := acmeStore(t, state, site)
+			pkiRunning(t, again)
+			// Nobody listens for the CA any more, unless the engine itself does.
+			if err := again.Renew(t.Context(), site.Name); err != nil && !strings.Contains(err.Error(), "could not check the name from outside") {
+				t.Errorf("after it was removed: %v", err)
+			}
+			if ca.log.count("accounts in memory") == before {
+				t.Error("no new account was made")
 			}
 		})
 	}

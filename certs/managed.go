@@ -60,7 +60,7 @@ func newManaged(name, keyType, folder, settings string, acme ACME, log *slog.Log
 		certificate: managedFile(folder, name, keyType),
 		record:      filepath.Join(folder, "attempts", base+".json"),
 		lock:        filepath.Join(folder, "locks", name+".lock")}
-	view := &managedView{attempts: readAttempts(m.record, settings)}
+	view := &managedView{attempts: readAttempts(m.record, settings).rightly(time.Now())}
 	if stored, err := m.stored(); err == nil {
 		view.held, view.renew = stored, renewal(stored)
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -118,13 +118,15 @@ func (m *managed) run(ctx context.Context, e engine) {
 	}
 }
 
-// look takes over what another process has put into the folder, and writes what
-// could not be written before.
+// look takes over what another process has put into the folder, writes what could
+// not be written before, and notices a clock that was put back.
 func (m *managed) look() {
 	if m.unsaved != nil && m.save(m.unsaved) == nil {
 		m.log.Info("the certificate could be written at last")
 	}
-	view := m.view.Load()
+	view := *m.view.Load()
+	view.attempts = view.attempts.rightly(time.Now())
+	m.view.Store(&view)
 	stored, err := m.stored()
 	if err != nil || view.held != nil && !stored.newer(view.held) {
 		return

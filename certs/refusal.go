@@ -88,10 +88,13 @@ func (r *refusal) until(pause time.Time) *refusal {
 func (a ACME) failure(name string, err error) Problem {
 	var refused *refusal
 	var elsewhere *notDirectory
+	var damaged *damagedAccount
 	cause, remedy := err.Error(), "see the error log; it is tried again by itself"
 	switch {
 	case errors.As(err, &refused):
 		cause, remedy = a.refused(name, refused)
+	case errors.As(err, &damaged):
+		cause, remedy = damaged.Error(), "remove "+damaged.path+": a new account is made at the next try"
 	case errors.As(err, &elsewhere):
 		cause = "the URL " + a.directory() + " is not that of a CA's directory: " + elsewhere.Error()
 		remedy = "write the URL that the CA names for ACME clients as directory in [acme]"
@@ -110,6 +113,18 @@ func (a ACME) failure(name string, err error) Problem {
 	}
 	return Problem{Severity: Warning, Subject: "certificate for", File: name, Cause: withoutLinks(cause), Remedy: remedy}
 }
+
+// damagedAccount tells that what is kept of the account with the CA is no account.
+type damagedAccount struct {
+	path  string // what to remove
+	cause error
+}
+
+func (d *damagedAccount) Error() string {
+	return fmt.Sprintf("the account with the CA that is kept in %s is damaged: %v", d.path, d.cause)
+}
+
+func (d *damagedAccount) Unwrap() error { return d.cause }
 
 // ofStorage tells whether an error is about a file. certmagic tells the text only of
 // what went wrong with its own.
