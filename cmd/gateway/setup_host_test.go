@@ -88,6 +88,15 @@ func TestSetup_MakesARealHostReadyAndTakesItBack(t *testing.T) {
 		t.Errorf("the second apply has changed\n%s", diff)
 	}
 
+	// Root can't come in any more, so that alice must stay while ssh is closed.
+	alone := h.Gateway(t, "setup", "undo", "user", "--yes")
+	if alone.Code != exitFailed || !strings.Contains(alone.Stderr, "refused: the undo would take away alice") {
+		t.Errorf("undo of the accounts alone: exit code %d\n%s%s", alone.Code, alone.Stdout, alone.Stderr)
+	}
+	if diff := after.Diff(h.Tree(t)); diff != "" {
+		t.Errorf("the refused undo has changed\n%s", diff)
+	}
+
 	h.Reboot(t)
 	undone := h.Gateway(t, "setup", "undo", "--yes")
 	if undone.Code != 0 {

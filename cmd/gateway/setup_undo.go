@@ -19,13 +19,14 @@ func newSetupUndoCommand() *cobra.Command {
 		Long: `undo puts everything that the last run of apply has changed back as it was:
 contents, modes, owners, times. With a STEP only what that step has done, with
 --all every run, the last one first. What others have changed since is named,
-and nothing is undone; --force undoes it all the same and keeps a copy.`,
+and nothing is undone; --force undoes it all the same and keeps a copy. What would
+leave no admin a way in by ssh is refused, too, unless you say --force.`,
 		Args: stepArguments,
 	}
 	var u undoing
 	command.Flags().BoolVarP(&u.yes, "yes", "y", false, "do not ask")
 	command.Flags().BoolVar(&u.All, "all", false, "every run, the last one first")
-	command.Flags().BoolVar(&u.Force, "force", false, "also what others have changed since")
+	command.Flags().BoolVar(&u.Force, "force", false, "also what others have changed since, or what leaves no way in by ssh")
 	command.Flags().BoolVar(&u.expired, "expired", false, "only what was not confirmed in time, and wait for that: for the timer")
 	command.Flags().BoolVar(&u.unconfirmed, "unconfirmed", false, "only what was interrupted or not confirmed: for the boot")
 	asJSON := addJSONFlag(command)
@@ -84,6 +85,9 @@ func (u undoing) do(ctx context.Context, cmd *cobra.Command, engine *host.Engine
 		return nil, err
 	}
 	if !u.conflicting(plan) {
+		if err := u.staysOpen(ctx, cmd, engine.Machine, plan); err != nil {
+			return nil, err
+		}
 		if err := askAdmin(ctx, cmd, "Take this back?", u.yes); err != nil {
 			return nil, err
 		}

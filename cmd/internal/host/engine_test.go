@@ -181,6 +181,39 @@ func TestEngine_UndoesOneStepOfARun(t *testing.T) {
 	w.same(before, "after the rest was undone")
 }
 
+func TestPlanUndo_TellsHowTheMachineWouldBe(t *testing.T) {
+	w := newEngineWorld(t, engineMemory(t)).furnish()
+	accounts := &engineStep{name: "user", changes: []Change{engineChange("keep people",
+		File{Path: "/home/other", Data: []byte("x"), Perm: 0o600, Owner: ownOwner()},
+		Program{Undo: []Command{{Argv: []string{"true", "carol"}}}})}}
+	p, err := w.engine.Plan(t.Context(), []Step{w.step, accounts})
+	w.must(err)
+	_, err = w.engine.Apply(t.Context(), p, 0)
+	w.must(err)
+
+	part, err := w.engine.PlanUndo(Selection{Steps: []string{"user"}})
+	w.must(err)
+	if u := part[0]; !u.Leaves("app") || u.Leaves("user") || u.Interrupted() {
+		t.Errorf("one step of two: leaves %q", u.leaves)
+	}
+	for _, c := range []struct {
+		step, name, home string
+		want             bool
+	}{{"user", "carol", "/srv", true}, {"user", "dave", "/home", true}, {"user", "dave", "/hom", false}, {"app", "carol", "/srv", false}} {
+		if got := part[0].Concerns(c.step, c.name, c.home); got != c.want {
+			t.Errorf("%+v: got %t", c, got)
+		}
+	}
+	if text, found := part[0].Files()["/home/other"]; !found || text != nil {
+		t.Errorf("the files would be %q", part[0].Files())
+	}
+	all, err := w.engine.PlanUndo(Selection{})
+	w.must(err)
+	if all[0].Leaves("app") || all[0].Leaves("user") {
+		t.Errorf("all of it: leaves %q", all[0].leaves)
+	}
+}
+
 func TestEngine_DoesNotUndoWhatOthersHaveChangedUnlessForced(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*engineWorld)

@@ -29,8 +29,9 @@ type Undoable struct {
 	Stays     []string   `json:"stays,omitempty"`     // what can't be taken back, and why
 	Conflicts []Conflict `json:"conflicts,omitempty"` // what others have changed since
 
-	run  *loadedRun
-	acts []loadedAct
+	run    *loadedRun
+	acts   []loadedAct
+	leaves []string // steps of which changes stay in force
 }
 
 // Conflict is something that was changed since setup changed it.
@@ -89,6 +90,7 @@ func (s *session) undoable(sel Selection) ([]Undoable, error) {
 	if len(found) == 0 {
 		return nil, ErrNothingToUndo
 	}
+	s.tellLeft(found)
 	return found, nil
 }
 

@@ -450,6 +450,54 @@ func TestLook_TellsWhichDoorsAreOpen(t *testing.T) {
 	}
 }
 
+func TestUndoing_KeepsADoorOfSSHOpen(t *testing.T) {
+	const on, off = "ENABLED=yes\n", "ENABLED=no\n"
+	rules := func(rules ...string) string {
+		h := newFWHost(t)
+		fwRules(t, h, rules...)
+		text, err := h.ReadFile(rulesFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	for name, c := range map[string]struct {
+		active  bool
+		now     []string          // rules
+		files   map[string]string // that undo puts back
+		console bool
+		refused bool
+	}{
+		"nothing of the firewall":    {true, []string{"allow tcp 22"}, map[string]string{"/etc/issue": "x"}, false, false},
+		"off again":                  {true, []string{"allow tcp 22"}, map[string]string{confFile: off, rulesFile: rules()}, false, false},
+		"on again with ssh":          {false, []string{"allow tcp 22"}, map[string]string{confFile: on}, false, false},
+		"on again without ssh":       {false, nil, map[string]string{confFile: on}, false, true},
+		"the same from the console":  {false, nil, map[string]string{confFile: on}, true, true},
+		"the rule of ssh goes":       {true, []string{"allow tcp 22"}, map[string]string{confFile: on, rulesFile: rules("allow tcp 80")}, false, true},
+		"ssh from elsewhere only":    {true, []string{"allow tcp 22"}, map[string]string{confFile: on, rulesFile: rules("allow tcp 22 10.0.0.0/8")}, false, true},
+		"ssh was closed all along":   {true, nil, map[string]string{confFile: on, rulesFile: rules("allow tcp 80")}, false, false},
+		"a rule besides that of ssh": {true, []string{"allow tcp 22", "allow tcp 80"}, map[string]string{confFile: on, rulesFile: rules("allow tcp 22")}, false, false},
+	} {
+		h := newFWHost(t)
+		fwRules(t, h, c.now...)
+		if c.active {
+			fwWrite(t, h, confFile, on)
+			h.answers["ufw status"] = "Status: active\n"
+		}
+		if !c.console {
+			h.from("203.0.113.7:50000", "198.51.100.2:22")
+		}
+		files := map[string][]byte{}
+		for path, text := range c.files {
+			files[path] = []byte(text)
+		}
+		refusals, err := Undoing(t.Context(), h.Machine, h.around, files)
+		if err != nil || (len(refusals) > 0) != c.refused {
+			t.Errorf("%s: got %+v, error %v", name, refusals, err)
+		}
+	}
+}
+
 func TestSettings_AreReadAndChangedInPlace(t *testing.T) {
 	text := []byte("# IPV6=maybe\nIPV6=no\nX=1\n")
 	if setting(text, "IPV6") != "no" || setting(text, "Y") != "" {

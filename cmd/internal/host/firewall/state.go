@@ -53,10 +53,7 @@ func readUFW(ctx context.Context, m host.Machine) (ufw, error) {
 		}
 		u.files[name] = file{text, info.Mode().Perm()}
 	}
-	u.enabled = setting(u.files[confFile].text, "ENABLED") == "yes"
-	u.ipv6 = setting(u.files[defaultsFile].text, "IPV6") == "yes"
-	u.input = setting(u.files[defaultsFile].text, "DEFAULT_INPUT_POLICY")
-	u.rules = append(parseRules(string(u.files[rulesFile].text), 4), parseRules(string(u.files[rules6File].text), 6)...)
+	u.parse()
 	status, err := m.Run(ctx, host.Command{Argv: []string{"ufw", "status"}})
 	if err != nil {
 		return u, fmt.Errorf("asking ufw for its state: %w", err)
@@ -71,6 +68,14 @@ func readUFW(ctx context.Context, m host.Machine) (ufw, error) {
 		u.unit = strings.TrimSpace(string(answer.Stdout))
 	}
 	return u, nil
+}
+
+// parse reads what the files say.
+func (u *ufw) parse() {
+	u.enabled = setting(u.files[confFile].text, "ENABLED") == "yes"
+	u.ipv6 = setting(u.files[defaultsFile].text, "IPV6") == "yes"
+	u.input = setting(u.files[defaultsFile].text, "DEFAULT_INPUT_POLICY")
+	u.rules = append(parseRules(string(u.files[rulesFile].text), 4), parseRules(string(u.files[rules6File].text), 6)...)
 }
 
 // setting reads NAME=value, or NAME="value", of a file of shell variables.

@@ -103,7 +103,7 @@ func (w keysOf) plan(ctx context.Context, s *sight, p *host.Plan) error {
 		refuse(p, fmt.Sprintf("%s has no key %q in %s", a.Name, w.remove, at.file), "there is nothing to take away", "see the keys with `gateway setup user key "+a.Name+"`")
 		return nil
 	}
-	last, err := lastWay(ctx, s, a.Name, func(admin account.Admin) account.Admin {
+	last, err := lastWayOf(ctx, s, a.Name, func(admin account.Admin) account.Admin {
 		admin.Keys.Usable = slices.DeleteFunc(slices.Clone(admin.Keys.Usable), key.Same)
 		return admin
 	})
@@ -139,10 +139,20 @@ func (w keysOf) verify(ctx context.Context, m host.Machine) error {
 	return nil
 }
 
-// lastWay tells whether a change of one account would take the last way to root
-// over ssh from this host: no admin would be left who works by key, or no admin
-// at all, where there is one now.
-func lastWay(ctx context.Context, s *sight, name string, changed func(account.Admin) account.Admin) (bool, error) {
+// lastWayOf is lastWay for a change of one account.
+func lastWayOf(ctx context.Context, s *sight, name string, changed func(account.Admin) account.Admin) (bool, error) {
+	return lastWay(ctx, s, func(admin account.Admin) account.Admin {
+		if admin.Name == name {
+			return changed(admin)
+		}
+		return admin
+	})
+}
+
+// lastWay tells whether a change of accounts would take the last way to root over
+// ssh from this host: no admin would be left who works by key, or no admin at
+// all, where there is one now.
+func lastWay(ctx context.Context, s *sight, changed func(account.Admin) account.Admin) (bool, error) {
 	if !s.isRoot() {
 		return false, nil // a plan only; root looks again
 	}
@@ -152,9 +162,7 @@ func lastWay(ctx context.Context, s *sight, name string, changed func(account.Ad
 	}
 	after := slices.Clone(admins)
 	for i := range after {
-		if after[i].Name == name {
-			after[i] = changed(after[i])
-		}
+		after[i] = changed(after[i])
 	}
 	works, becomes := account.Admin.Works, account.Admin.BecomesRoot
 	return slices.ContainsFunc(admins, works) && !slices.ContainsFunc(after, works) ||

@@ -100,7 +100,7 @@ func (l locked) plan(ctx context.Context, s *sight, p *host.Plan) error {
 			"let sudo not ask first: `gateway setup user add "+l.name+" --sudo=nopasswd`")
 		return nil
 	}
-	last, err := lastWay(ctx, s, l.name, withoutPassword)
+	last, err := lastWayOf(ctx, s, l.name, withoutPassword)
 	if err != nil {
 		return err
 	}

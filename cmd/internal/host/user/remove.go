@@ -29,7 +29,7 @@ func (r Removal) plan(ctx context.Context, s *sight, p *host.Plan) error {
 	if !found || !r.mayGo(s, a, p) {
 		return nil
 	}
-	last, err := lastWay(ctx, s, a.Name, func(account.Admin) account.Admin { return account.Admin{} })
+	last, err := lastWayOf(ctx, s, a.Name, func(account.Admin) account.Admin { return account.Admin{} })
 	if err != nil {
 		return err
 	}

@@ -485,6 +485,34 @@ func TestLockPassword_RefusesTheOnlyWayInOfTheLastAdmin(t *testing.T) {
 	}
 }
 
+func TestUndoing_KeepsTheLastAdmin(t *testing.T) {
+	for name, c := range map[string]struct {
+		concerned string
+		sudo      string // of bob, who has a key
+		refused   bool
+	}{
+		"the last admin":        {"boss", "", true},
+		"somebody else":         {"bob", "", false},
+		"one of two admins":     {"boss", "(ALL) NOPASSWD: ALL", false},
+		"both admins":           {"boss bob", "(ALL) NOPASSWD: ALL", true},
+		"nobody who is here":    {"carl", "", false},
+		"nothing of an account": {"", "", false},
+	} {
+		h := newUserHost(t, nil)
+		h.sudo["bob"] = c.sudo
+		userHome(t, h.Machine, "bob2", 1001, userKey(t, 'c', "bob"))
+		if err := os.Rename(h.Path("/home/bob2/.ssh"), h.Path("/home/bob/.ssh")); err != nil {
+			t.Fatal(err)
+		}
+		refusals, err := Undoing(t.Context(), h.Machine, func(name, home string) bool {
+			return home == "/home/"+name && slices.Contains(strings.Fields(c.concerned), name)
+		})
+		if err != nil || (len(refusals) > 0) != c.refused {
+			t.Errorf("%s: got %+v, error %v", name, refusals, err)
+		}
+	}
+}
+
 func TestList_TellsEverythingToRoot(t *testing.T) {
 	h := newUserHost(t, nil)
 	list, err := List(t.Context(), h.Machine, false)

@@ -80,7 +80,7 @@ func (w wanted) planShell(ctx context.Context, s *sight, a account.Account, p *h
 		return nil
 	}
 	if !(account.Account{Shell: w.Shell}).HasShell() {
-		last, err := lastWay(ctx, s, a.Name, func(account.Admin) account.Admin { return account.Admin{} })
+		last, err := lastWayOf(ctx, s, a.Name, func(account.Admin) account.Admin { return account.Admin{} })
 		if err != nil {
 			return err
 		}
