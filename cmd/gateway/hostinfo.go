@@ -170,7 +170,7 @@ func (l *hostLook) setup(cmd *cobra.Command) {
 	l.report.Unmet = []unmetStep{}
 	c, err := config.LoadForSetup(configPath(cmd), cmd.Flags().Changed("config"))
 	if err != nil {
-		l.report.Unknown = append(l.report.Unknown, fmt.Sprintf("setup: %s is not in order: gateway check tells more", configPath(cmd)))
+		l.missing("setup", fmt.Errorf("%s is not in order: gateway check tells more", configPath(cmd)))
 		fallback := config.Default()
 		c = &fallback
 	}

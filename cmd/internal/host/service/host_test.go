@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -101,6 +102,32 @@ func serviceAnswers(t *testing.T, h *hosttest.Host) {
 	}
 }
 
+// serviceLines are the commands of README.md that make the service.
+func serviceLines(t *testing.T) []string {
+	t.Helper()
+	readme, err := os.ReadFile("../../../../README.md")
+	serviceMust(t, err)
+	found := regexp.MustCompile("(?s)<!-- host: service -->\n```sh\n(.*?)```").FindSubmatch(readme)
+	if found == nil {
+		t.Fatal("README.md has no commands for the service")
+	}
+	return strings.Split(strings.TrimSpace(string(found[1])), "\n")
+}
+
+// serviceIsTold asks `gateway host`, as root and as somebody else.
+func serviceIsTold(t *testing.T, h *hosttest.Host) {
+	t.Helper()
+	out := h.Run(t, "gateway", "host")
+	for _, want := range []string{"system:    Debian", hosttest.Address, "passwordauthentication ", "ufw is off", UnitName, "setup: nothing that the file declares is left to do\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
+	if out := h.Run(t, "runuser", "-u", "api", "--", "gateway", "host"); !strings.Contains(out, "not known: sshd: only root sees it") || !strings.Contains(out, "not known: setup: only root sees it") {
+		t.Errorf("somebody else is told\n%s", out)
+	}
+}
+
 // serviceMain is the process that systemd knows as gateway.
 func serviceMain(t *testing.T, h *hosttest.Host) string {
 	t.Helper()
@@ -125,9 +152,14 @@ func serviceStatus(t *testing.T, h *hosttest.Host, pid, field string) string {
 func TestHost_AFreshHostServesByOneCommandAndIsAsBeforeAfterUndo(t *testing.T) {
 	h := serviceHost(t, serviceFile, hosttest.Options{})
 	before := h.Tree(t, serviceLively()...)
-	t.Log(serviceApply(t, h))
+	for _, line := range serviceLines(t) {
+		if r := h.Try(t, "/bin/sh", "-c", strings.Replace(line, " apply service", " apply service --yes", 1)); r.Code != 0 {
+			t.Fatalf("%s ended with %d\n%s%s", line, r.Code, r.Stdout, r.Stderr)
+		}
+	}
 	serviceAnswers(t, h)
 	serviceHasItsRights(t, h)
+	serviceIsTold(t, h)
 	after := h.Tree(t, serviceLively()...)
 	if out := serviceApply(t, h); !strings.Contains(out, "There is nothing to do.") || after.Diff(h.Tree(t, serviceLively()...)) != "" {
 		t.Errorf("a second time:\n%s%s", out, after.Diff(h.Tree(t, serviceLively()...)))
@@ -202,9 +234,19 @@ func serviceSurvives(t *testing.T, h *hosttest.Host) {
 		t.Errorf("the backend was not taken over: %s", out)
 	}
 	h.Run(t, "systemctl", "reload", UnitName)
+	gateway = serviceMain(t, h)
+	if r := h.Gateway(t, "upgrade"); r.Code != 0 {
+		t.Errorf("upgrade ended with %d\n%s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	serviceAnswers(t, h)
+	if now := serviceMain(t, h); now == gateway || serviceBackend(t, h) != backend {
+		t.Errorf("after an upgrade gateway is still %s, or the backend is not %s any more", now, backend)
+	}
+	h.Run(t, "gateway", "backend", "restart", "api") // which takes the capabilities that the heir was lent
+	serviceAnswers(t, h)
 	h.Run(t, "systemctl", "stop", UnitName)
 	if r := h.Try(t, "pgrep", "-u", "api"); r.Code == 0 {
-		t.Errorf("stop has left the backend alive: %s", r.Stdout)
+		t.Errorf("stop has left the backend alive: %s\n%s", r.Stdout, h.Try(t, "journalctl", "-u", "gateway", "--no-pager", "--lines", "40").Stdout)
 	}
 	h.Run(t, "systemctl", "start", UnitName)
 	serviceAnswers(t, h)
@@ -266,5 +308,27 @@ printf '[Service]\nExecStartPre=/bin/sh -c "echo the start was spoilt; exit 3"\n
 	}
 	if r := h.Try(t, "id", "gateway"); r.Code == 0 {
 		t.Error("the account is still there")
+	}
+}
+
+func TestHost_CopiesAProgramOfAHomeAndGivesABackendOfRootAllItsRights(t *testing.T) {
+	h := serviceHost(t, strings.Replace(serviceFile, `user = "api"`, `user = "root"`, 1), hosttest.Options{})
+	h.Script(t, "mv "+hosttest.GatewayPath+" /root/gateway; chmod 755 /srv/api")
+	if r := h.Try(t, "/root/gateway", "setup", "apply", "service", "--yes"); r.Code != 0 || !strings.Contains(r.Stdout, "copy /root/gateway to /usr/local/bin/gateway") || !strings.Contains(r.Stdout, "a backend runs as root") {
+		t.Fatalf("apply ended with %d\n%s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	serviceAnswers(t, h)
+	backend := strings.TrimSpace(h.Run(t, "pgrep", "-f", "http.server"))
+	if got, all := serviceStatus(t, h, backend, "CapEff"), serviceStatus(t, h, "1", "CapBnd"); got != all {
+		t.Errorf("the backend of root has the capabilities %s, and root has %s", got, all)
+	}
+	if got := serviceStatus(t, h, backend, "NoNewPrivs"); got != "0" {
+		t.Errorf("what the backend starts can have no new rights: %s", got)
+	}
+	if r := h.Try(t, "/root/gateway", "setup", "undo", "--yes"); r.Code != 0 {
+		t.Errorf("undo ended with %d\n%s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	if h.Try(t, "ls", hosttest.GatewayPath).Code == 0 || h.Try(t, "pgrep", "-f", "http.server").Code == 0 {
+		t.Error("the copy, or the backend, is still there")
 	}
 }
