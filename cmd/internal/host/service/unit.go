@@ -71,6 +71,7 @@ func (u unit) service() []setting {
 		{"Type", "notify"},
 		{"ExecStart", words(u.program, "run", "-c", u.file)},
 		{"ExecReload", words(u.program, "reload", "-c", u.file)},
+		{"ExecStop", waitForEnd},
 		{"Restart", "always"},
 		{"RestartSec", "1"},
 		{"WatchdogSec", "60"},
@@ -101,6 +102,12 @@ func (u unit) resources() []setting {
 	}
 	return all
 }
+
+// waitForEnd asks gateway to stop, and returns when it has. systemd would do that
+// by itself but for the heir of an upgrade: if it hears of that one while its
+// parent still lives, it takes it for somebody else's child, does not wait for its
+// end, and kills it in the middle of stopping.
+const waitForEnd = `/bin/sh -c 'kill -TERM "$MAINPID" && while kill -0 "$MAINPID"; do sleep 0.1; done 2>/dev/null; true'`
 
 // stopMargin are the seconds that stopping may take besides what has a limit of
 // its own: to write down what is left.
