@@ -211,7 +211,21 @@ func (b *builder) serve(t *table, n *node) {
 	case r.stage == serving:
 		t.set("root", r.target, r.from...)
 	default:
-		t.set("root", filepath.Join(r.target, strings.TrimPrefix(n.prefix, r.prefix)), r.from...)
-		t.set("strip", true, r.from...)
+		b.serveAlias(t, n)
 	}
+}
+
+// serveAlias is the folder of an Alias, or one below it. A path below that is no
+// folder is looked for in the folder of the Alias, since root must be there.
+func (b *builder) serveAlias(t *table, n *node) {
+	r := n.rule
+	below := strings.TrimPrefix(n.prefix, r.prefix)
+	folder := filepath.Join(r.target, below)
+	if strings.Trim(below, "/") != "" && isFolder(r.target) && !isFolder(folder) {
+		t.set("root", r.target, r.from...)
+		t.set("rewrite", "/"+strings.TrimPrefix(below, "/")+"{rest}", r.from...)
+		return
+	}
+	t.set("root", folder, r.from...)
+	t.set("strip", true, r.from...)
 }

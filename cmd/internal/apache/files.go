@@ -39,10 +39,10 @@ func (b *builder) fileRule(d *Directive) *rule {
 	pattern, err := filePattern(d)
 	switch {
 	case hidesDotfiles(pattern):
-		b.ledger.notNeeded(d, "gateway never sends files whose name begins with a dot")
-		for _, child := range d.Children {
-			b.ledger.notNeeded(child, "gateway never sends files whose name begins with a dot")
-		}
+		b.sectionNotNeeded(d, "gateway never sends files whose name begins with a dot")
+		return nil
+	case b.sendsNoFiles():
+		b.sectionNotNeeded(d, "it is for files, and a backend answers for all paths")
 		return nil
 	case !closes(d.Children) && lastOf(d.Children, "SetHandler") == nil:
 		return nil // see guardedFiles
@@ -55,6 +55,7 @@ func (b *builder) fileRule(d *Directive) *rule {
 		b.ledger.lost(d, err.Error(), "see that no such file lies below root")
 		return nil
 	}
+	b.tellIndex(d, m)
 	r := &rule{matcher: m, kind: responded, stage: rewriting, status: 403, from: append([]*Directive{d}, authorization(d.Children)...)}
 	if handler := lastOf(d.Children, "SetHandler"); handler != nil {
 		if strings.EqualFold(handler.arg(0), "none") || !b.servesFiles() {
@@ -73,15 +74,42 @@ func (b *builder) guardedFiles() []*section {
 	for _, scope := range b.fileScopes() {
 		for _, d := range named(scope, "Files", "FilesMatch") {
 			pattern, err := filePattern(d)
-			if err != nil || hidesDotfiles(pattern) || closes(d.Children) || len(authorization(d.Children)) == 0 {
+			if err != nil || hidesDotfiles(pattern) || b.sendsNoFiles() || closes(d.Children) || len(authorization(d.Children)) == 0 {
 				continue
 			}
 			if m, _, err := parsePattern(pattern, false); err == nil {
+				b.tellIndex(d, m)
 				all = append(all, &section{matcher: m, from: d})
 			}
 		}
 	}
 	return all
+}
+
+func (b *builder) sectionNotNeeded(d *Directive, why string) {
+	for _, one := range append([]*Directive{d}, d.Children...) {
+		b.ledger.notNeeded(one, why)
+	}
+}
+
+// tellIndex tells of a guarded file that is also sent for its folder: a route for
+// its own path does not guard that.
+func (b *builder) tellIndex(d *Directive, m matcher) {
+	names := []string{"index.html"}
+	if index := b.host.last("DirectoryIndex"); index != nil {
+		names = index.Args
+	}
+	s := &section{from: d}
+	for _, name := range names {
+		if s.excludes() && m.covers(exactly("/"+name)) {
+			b.ledger.lost(d, name+" is also sent for its folder, where this does not hold", "leave "+name+" out of index, or write allow or deny for the folder")
+		}
+	}
+}
+
+// sendsNoFiles reports a host that asks a backend for every path.
+func (b *builder) sendsNoFiles() bool {
+	return !b.servesFiles() && !slices.ContainsFunc(b.proxyRules(), func(r *rule) bool { return r.kind == notProxied })
 }
 
 // closes reports sections that let nobody in.

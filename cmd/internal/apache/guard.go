@@ -55,8 +55,8 @@ func (g guard) directives() []*Directive {
 
 // admitted is whom a guard lets in.
 func (b *builder) admitted(g guard) admission {
-	j := judge{tls: b.host.tls, plain: b.host.optional}
-	a := encryption(g.tls, j)
+	via := transport{tls: b.host.tls, plain: b.host.optional}
+	a := encryption(g.tls, via)
 	either := g.satisfy != nil && strings.EqualFold(g.satisfy.arg(0), "any")
 	switch {
 	case g.merging != nil:
@@ -65,7 +65,7 @@ func (b *builder) admitted(g guard) admission {
 		a.err = fmt.Errorf("gateway asks for the address and the password, not for one of them")
 	}
 	if len(g.core) > 0 {
-		a = a.and(j.anyOf(g.core))
+		a = a.and(via.anyOf(g.core))
 	}
 	if len(g.compat) > 0 {
 		a = a.and(ordered(g.compat))
@@ -74,14 +74,14 @@ func (b *builder) admitted(g guard) admission {
 }
 
 // encryption is what the lines of mod_ssl ask for.
-func encryption(ds []*Directive, j judge) admission {
+func encryption(ds []*Directive, via transport) admission {
 	a := admission{everybody: true}
 	for _, d := range ds {
 		switch {
 		case d.Is("SSLRequire"):
 			a.err = fmt.Errorf("gateway has no conditions on TLS")
 		case d.Is("SSLRequireSSL"):
-			a = a.and(j.encrypted())
+			a = a.and(via.encrypted())
 		case !strings.EqualFold(d.arg(0), "none"):
 			a.err = fmt.Errorf("gateway asks no client for a certificate")
 		}

@@ -134,3 +134,85 @@ func TestFolderMatcher_FindsThePathsOfFolders(t *testing.T) {
 		t.Errorf("another folder closes %s", m.shown())
 	}
 }
+
+func TestTranslate_ClosesRewritesThatAskWhoComes(t *testing.T) {
+	_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, `RewriteEngine On
+RewriteCond %{REMOTE_ADDR} !^10\.
+RewriteRule ^/admin/ - [F]
+RewriteCond %{REMOTE_ADDR} !^10\.
+RewriteCond %{REQUEST_URI} ^/stats/
+RewriteRule . - [F,L]
+RewriteCond %{HTTP_USER_AGENT} robot
+RewriteRule ^ - [F]
+ProxyPass / http://localhost:3000/`))
+	for _, path := range []string{"/admin/", "/stats/"} {
+		if got := guardPath(made, `path = "`+path+`"`); !strings.Contains(got, "respond = 403") {
+			t.Errorf("%s is open:\n%s", path, apacheLines(made))
+		}
+	}
+	if got := apacheLines(made); strings.Count(got, "respond") != 2 {
+		t.Errorf("more is closed:\n%s", got)
+	}
+	for _, item := range made.Report.Items {
+		if strings.HasPrefix(item.Directive, "RewriteRule") && !item.Matters {
+			t.Errorf("%s", item)
+		}
+	}
+}
+
+func TestTranslate_ClosesAPatternOfWhichARuleTakesSomePaths(t *testing.T) {
+	_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "ProxyPassMatch \"^/x/(.*\\.php)$\" http://localhost:3000/$1\nProxyPass / http://localhost:3000/\n<LocationMatch \"^/x/admin\">\nRequire ip 10.0.0.0/8\n</LocationMatch>"))
+	got := apacheLines(made)
+	if first, _, _ := strings.Cut(got, `match = "^/x/(`); !strings.Contains(first, "match = \"^/x/admin\"\nrespond = 403\n") {
+		t.Errorf("/x/admin/a.php is open:\n%s", got)
+	}
+	if item := apacheItem(t, made, "Require ip"); !item.Matters {
+		t.Errorf("%s", item)
+	}
+}
+
+func TestTranslate_TellsOfASiteThatMoreClientsReach(t *testing.T) {
+	_, made := apacheTranslate(t, "Listen 8080\n<VirtualHost 127.0.0.1:8080>\nServerName in.example.com\nProxyPass / http://localhost:3000/\n</VirtualHost>\n<VirtualHost *:8080 [::]:8080>\nServerName out.example.com\nProxyPass / http://localhost:3001/\n</VirtualHost>\n")
+	if item := apacheItem(t, made, "<VirtualHost 127"); !item.Matters {
+		t.Errorf("%s", item)
+	}
+	if item := apacheItem(t, made, "<VirtualHost *"); item.Class == NotCarried {
+		t.Errorf("%s", item)
+	}
+}
+
+func TestTranslate_TellsOfFilesOfSettingsInFoldersBelow(t *testing.T) {
+	root := apacheFiles(t, map[string]string{"www/a/b/.htaccess": "Require all denied\n", "www/c/.access": ""})
+	for names, want := range map[string]string{"": "www/a/b/.htaccess holds", "AccessFileName .access\n": "www/c/.access holds"} {
+		_, made := apacheTranslate(t, names+fmt.Sprintf(apacheSite, "DocumentRoot "+root+"/www\n<Directory "+root+"/www>\nAllowOverride All\n</Directory>"))
+		if item := apacheItem(t, made, "AllowOverride"); !item.Matters || !strings.Contains(item.Note, want) {
+			t.Errorf("%s", item)
+		}
+	}
+}
+
+func TestTranslate_TellsOfAGuardedFileThatIsSentForItsFolder(t *testing.T) {
+	_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "DocumentRoot "+t.TempDir()+"\n<Files index.html>\nRequire ip 10.0.0.0/8\n</Files>"))
+	if item := apacheItem(t, made, "<Files"); !item.Matters {
+		t.Errorf("%s", item)
+	}
+}
+
+func TestTranslate_LeavesPathsOfABackendToIt(t *testing.T) {
+	_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "ProxyPass / http://localhost:3000/\n<FilesMatch \"\\.sql$\">\nRequire all denied\n</FilesMatch>"))
+	if got := apacheLines(made); strings.Contains(got, "respond") || made.Report.Matters() {
+		t.Errorf("got\n%s", got)
+	}
+	_, made = apacheTranslate(t, fmt.Sprintf(apacheSite, "DocumentRoot "+t.TempDir()+"\nProxyPass /files !\nProxyPass / http://localhost:3000/\n<FilesMatch \"\\.sql$\">\nRequire all denied\n</FilesMatch>"))
+	if got := apacheLines(made); !strings.Contains(got, "respond = 403") {
+		t.Errorf("/files/x.sql is open:\n%s", got)
+	}
+}
+
+func TestTranslate_NamesNoRootThatIsNotThere(t *testing.T) {
+	root := apacheFiles(t, map[string]string{"pub/file.txt": "x"})
+	_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "Alias /pub "+root+"/pub\n<Location /pub/file.txt>\nRequire all denied\n</Location>"))
+	if got := guardPath(made, `path = "/pub/file.txt"`); !strings.Contains(got, `root = "`+root+`/pub"`) || !strings.Contains(got, `rewrite = "/file.txt{rest}"`) {
+		t.Errorf("got\n%s", apacheLines(made))
+	}
+}

@@ -163,10 +163,20 @@ func (t *translation) widen(hosts []*host) {
 			if h.section == nil {
 				continue
 			}
-			t.ledger.differently(h.section, a.String()+" becomes "+all[wide].String()+", which another site listens on; the sites are told apart by their names")
+			t.tellWidened(h, a, all[wide])
 		}
 		h.listen = uniqueAddresses(h.listen)
 	}
+}
+
+// tellWidened tells of clients that reach a site from where httpd keeps them out.
+func (t *translation) tellWidened(h *host, from, to address) {
+	becomes := from.String() + " becomes " + to.String() + ", which another site listens on; the sites are told apart by their names"
+	if from.isAny() {
+		t.ledger.differently(h.section, becomes)
+		return
+	}
+	t.ledger.lost(h.section, becomes+", so that clients of all addresses reach this one by its name", "give the site a port of its own, or write allow into it if not everybody may come")
 }
 
 func uniqueAddresses(all []address) []address {

@@ -49,14 +49,20 @@ func (b *builder) patternNodes(nodes []*node) []*node {
 		b.warnOrder(r, i)
 		all = append(all, n)
 	}
+	var refused []*node // before all, since other patterns may take some of their paths
 	for _, s := range b.sections {
-		if s.re != nil {
-			if n := b.patternSection(s, nodes); n != nil {
-				all = append(all, n)
-			}
+		if s.re == nil {
+			continue
+		}
+		switch n := b.patternSection(s, nodes); {
+		case n == nil:
+		case n.rule != nil && n.rule.kind == responded && s.excludes():
+			refused = append(refused, n)
+		default:
+			all = append(all, n)
 		}
 	}
-	return all
+	return append(refused, all...)
 }
 
 // beyond is what takes the paths of a pattern that is kept from the proxying or
@@ -132,6 +138,11 @@ func (b *builder) patternSection(s *section, nodes []*node) *node {
 func (b *builder) cannotGuard(s *section, n *node, nodes []*node) string {
 	if n.rule != nil && b.mapsPath(n) {
 		return "gateway has no pattern with settings for paths that " + n.rule.from[0].Position.String() + " maps to others"
+	}
+	for _, r := range b.rules {
+		if s.excludes() && r.re != nil && (r.kind == proxied || r.kind == static) && !s.disjoint(r.matcher) {
+			return "the pattern of " + r.from[0].Position.String() + " takes some of its paths"
+		}
 	}
 	for _, other := range nodes[1:] {
 		if s.disjoint(other.matcher) || other.exact && !s.re.MatchString(other.prefix) {

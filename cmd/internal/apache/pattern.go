@@ -10,7 +10,7 @@ import (
 const anything = `(?:\(\.\*\)|\.\*|\(\.\*\)\$|\.\*\$)?`
 
 var (
-	everyPath    = regexp.MustCompile(`^(?:\^?/?\??)` + anything + `$`)
+	everyPath    = regexp.MustCompile(`^(?:(?:\^?/?\??)` + anything + `|\^?\.)$`)
 	plainPrefix  = regexp.MustCompile(`^\^(/(?:[A-Za-z0-9_~/-]|\\[.\-_])*/)(?:\(\.\*\)\$?|\.\*\$?)?$`)
 	segmentTail  = regexp.MustCompile(`^\^(/(?:[A-Za-z0-9_~/-]|\\[.\-_])*[^/\\(])(\(/\.\*\)\?\$|\(\?:/\.\*\)\?\$|\(/\|\$\)|\(\?:/\|\$\)|\(/\.\*\|\$\))$`)
 	plainExact   = regexp.MustCompile(`^\^(/(?:[A-Za-z0-9_~/.-]|\\[.\-_])*)\$$`)

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// judge knows how the clients of a host come.
-type judge struct {
+// transport is how the clients of a host come.
+type transport struct {
 	tls   bool
 	plain bool // without TLS too, on the same address
 }
 
 // encrypted lets in who comes over TLS.
-func (j judge) encrypted() admission {
+func (via transport) encrypted() admission {
 	switch {
-	case !j.tls:
+	case !via.tls:
 		return admission{deny: []string{"all"}}
-	case j.plain:
+	case via.plain:
 		return admission{err: fmt.Errorf("gateway can't ask for TLS where it answers without too")}
 	}
 	return admission{everybody: true}
@@ -25,14 +25,14 @@ func (j judge) encrypted() admission {
 
 // anyOf joins directives of which one is enough, as httpd does unless it is told
 // otherwise.
-func (j judge) anyOf(ds []*Directive) admission {
+func (via transport) anyOf(ds []*Directive) admission {
 	if len(ds) == 1 {
-		return j.required(ds[0])
+		return via.required(ds[0])
 	}
 	var sum admission
 	asked := 0
 	for _, d := range ds {
-		a := j.required(d)
+		a := via.required(d)
 		switch {
 		case a.err != nil:
 			sum.err = a.err
@@ -58,10 +58,10 @@ func (j judge) anyOf(ds []*Directive) admission {
 }
 
 // allOf joins directives that must all hold.
-func (j judge) allOf(ds []*Directive) admission {
+func (via transport) allOf(ds []*Directive) admission {
 	sum := admission{everybody: true}
 	for _, d := range ds {
-		sum = sum.and(j.required(d))
+		sum = sum.and(via.required(d))
 	}
 	return sum
 }
@@ -82,14 +82,14 @@ func (a admission) and(other admission) admission {
 }
 
 // required is what one Require, or a section of them, asks for.
-func (j judge) required(d *Directive) admission {
+func (via transport) required(d *Directive) admission {
 	switch {
 	case d.Is("RequireAll"):
-		return j.allOf(d.Children)
+		return via.allOf(d.Children)
 	case d.Is("RequireAny"):
-		return j.anyOf(d.Children)
+		return via.anyOf(d.Children)
 	case d.Is("RequireNone"):
-		a := j.anyOf(d.Children)
+		a := via.anyOf(d.Children)
 		if a.err != nil || a.login || len(a.deny) > 0 {
 			return admission{err: fmt.Errorf("gateway has no like for this <RequireNone>")}
 		}
@@ -105,7 +105,7 @@ func (j judge) required(d *Directive) admission {
 	if negated {
 		args = args[1:]
 	}
-	a := j.entity(args, d)
+	a := via.entity(args, d)
 	if negated && a.err == nil {
 		if a.login || a.everybody || len(a.deny) > 0 {
 			return admission{err: fmt.Errorf("gateway has no like for %s", d)}
@@ -115,7 +115,7 @@ func (j judge) required(d *Directive) admission {
 	return a
 }
 
-func (j judge) entity(args []string, d *Directive) admission {
+func (via transport) entity(args []string, d *Directive) admission {
 	rest := args[min(1, len(args)):]
 	switch strings.ToLower(argAt(args, 0)) {
 	case "all":
@@ -131,7 +131,7 @@ func (j judge) entity(args []string, d *Directive) admission {
 	case "valid-user":
 		return admission{login: true}
 	case "ssl":
-		return j.encrypted()
+		return via.encrypted()
 	}
 	return admission{err: fmt.Errorf("gateway can't ask for %s", d)}
 }

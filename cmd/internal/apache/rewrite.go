@@ -106,7 +106,7 @@ func (b *builder) rewriteRule(step rewriteStep, before []*rule) []*rule {
 	switch {
 	case c.err != nil:
 		b.lostStep(step, c.err.Error())
-		return nil
+		return b.shutStep(step)
 	case c.never != "":
 		b.notNeededAll(step, c.never)
 		return nil

@@ -31,7 +31,7 @@ func (b *builder) settingsAt(at matcher, r *rule, more ...*section) (*table, []*
 	}
 	all := slices.Concat(scopes...)
 	b.body(t, all)
-	b.folderSettings(t, all, r)
+	b.folderSettings(t, all, r, at)
 	b.errorPages(t, all)
 	if r == nil || r.kind == proxied || r.kind == static {
 		b.access(t, access, all)
@@ -86,11 +86,11 @@ func sizeText(n int64) string {
 }
 
 // folderSettings are those of files.
-func (b *builder) folderSettings(t *table, all []*Directive, r *rule) {
+func (b *builder) folderSettings(t *table, all []*Directive, r *rule, at matcher) {
 	if r == nil || r.kind != static || r.whole {
 		return
 	}
-	b.accessFile(all, r)
+	b.accessFiles(all, filepath.Join(r.target, strings.TrimPrefix(at.prefix, r.prefix)))
 	if d := lastOf(all, "DirectoryIndex"); d != nil {
 		b.index(t, d)
 	}
@@ -107,18 +107,6 @@ func (b *builder) folderSettings(t *table, all []*Directive, r *rule) {
 		b.ledger.lost(d, "its path does not begin with a slash", "write fallback")
 	default:
 		b.singlePage(t, all)
-	}
-}
-
-// accessFile tells of a file of settings in the folder, which gateway does not
-// read and which httpd does where AllowOverride lets it.
-func (b *builder) accessFile(all []*Directive, r *rule) {
-	d := lastOf(all, "AllowOverride")
-	if d == nil || strings.EqualFold(d.arg(0), "none") {
-		return
-	}
-	if path := filepath.Join(r.target, ".htaccess"); isFile(path) {
-		b.ledger.lost(d, path+" holds settings, which gateway does not read", "import what it says with the rest: write its lines into the <Directory>, and import again")
 	}
 }
 

@@ -38,13 +38,14 @@ type translation struct {
 	sites    []*site
 	backends []*backend
 	folders  map[*Directive]bool // <Directory> sections of which files are sent
+	searches map[string]search   // for files of settings
 }
 
 // Translate makes gateway's file of a configuration. It is a function of the
 // configuration and of the files that it names, so it gives the same bytes each
 // time. The error is that nothing is left to serve.
 func Translate(tree *Tree, options Options) (*Translation, error) {
-	t := &translation{tree: tree, options: options, ledger: newLedger(), folders: map[*Directive]bool{},
+	t := &translation{tree: tree, options: options, ledger: newLedger(), folders: map[*Directive]bool{}, searches: map[string]search{},
 		top: &table{}, log: &table{header: "[log]"}, limits: &table{header: "[limits]"}, timeouts: &table{header: "[timeouts]"}, acme: &table{header: "[acme]"}}
 	hosts := t.findHosts()
 	for _, h := range hosts {
