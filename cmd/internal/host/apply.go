@@ -18,10 +18,7 @@ type FailedError struct {
 }
 
 func (e *FailedError) Error() string {
-	full := ""
-	if isFull(e.Cause) {
-		full = ": free space there (`df -h`) and apply again"
-	}
+	full := roomHint(e.Cause)
 	if e.Left == nil {
 		return fmt.Sprintf("%v: everything that was done was taken back%s", e.Cause, full)
 	}
@@ -38,7 +35,7 @@ func (e *FailedError) Unwrap() []error { return []error{e.Cause, e.Left} }
 func (e *Engine) Apply(ctx context.Context, shown Proposal, confirmWithin time.Duration) (Run, error) {
 	s, err := e.enter(true)
 	if err != nil {
-		return Run{}, fmt.Errorf("nothing was changed: %w", err)
+		return Run{}, fmt.Errorf("nothing was changed: %w%s", err, roomHint(err))
 	}
 	defer s.leave()
 	if err := s.mayBegin(); err != nil {
@@ -50,7 +47,7 @@ func (e *Engine) Apply(ctx context.Context, shown Proposal, confirmWithin time.D
 	}
 	r, err := s.begin(ctx, current, confirmWithin)
 	if err != nil {
-		return Run{}, fmt.Errorf("nothing was changed: %w", err)
+		return Run{}, fmt.Errorf("nothing was changed: %w%s", err, roomHint(err))
 	}
 	defer r.close()
 	if err := r.perform(ctx, current); err != nil {

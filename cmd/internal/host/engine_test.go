@@ -86,6 +86,25 @@ func TestEngine_RefusesAJournalFolderThatOthersCouldHaveMade(t *testing.T) {
 	}
 }
 
+func TestEngine_RefusesALinkThatOthersPutInThePlaceOfTheJournals(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: only root can make a link of somebody else")
+	}
+	w := newEngineWorld(t, engineMemory(t)).furnish()
+	w.must(os.Mkdir(w.root+"/private", 0o700))
+	w.must(os.MkdirAll(w.root+"/var/lib/gateway", 0o700))
+	at := w.root + "/var/lib/gateway/setup"
+	w.must(os.Symlink(w.root+"/private", at))
+	w.must(os.Lchown(at, 4711, 0))
+	_, err := w.apply()
+	engineContains(t, err, "nothing was changed", "is a symbolic link that belongs to user 4711")
+	if entries, err := os.ReadDir(w.root + "/private"); err != nil || len(entries) > 0 {
+		t.Errorf("behind the link is %v, error %v", entries, err)
+	}
+	w.must(os.Lchown(at, 0, 0))
+	w.mustApply()
+}
+
 func TestEngine_RefusesToApplyWhatWasNotShown(t *testing.T) {
 	w := newEngineWorld(t, engineMemory(t)).furnish()
 	shown := w.plan()

@@ -42,3 +42,11 @@ func (s *store) release() error {
 func isFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
 }
+
+// roomHint is what to do about an error that comes from there.
+func roomHint(err error) string {
+	if !isFull(err) {
+		return ""
+	}
+	return ": free space there (`df -h`) and apply again"
+}

@@ -63,6 +63,22 @@ func (s *store) private() error {
 		return fmt.Errorf("%s belongs to user %d with mode %04o, and must be open to user %d alone, as what it holds is run and written by that user: look who made it, and move it away",
 			s.path, owner, info.Mode().Perm(), os.Geteuid())
 	}
+	return s.inItsPlace(info)
+}
+
+// inItsPlace refuses a link of somebody else to a folder that is private, such as
+// root's home: the journals would be looked for, and written, there.
+func (s *store) inItsPlace(folder fs.FileInfo) error {
+	named, err := os.Lstat(s.path)
+	if err != nil {
+		return err
+	}
+	if owner := ownerOf(named).UID; named.Mode().Type() == fs.ModeSymlink && owner != os.Geteuid() {
+		return fmt.Errorf("%s is a symbolic link that belongs to user %d, who could lead what user %d writes anywhere: look who made it, and move it away", s.path, owner, os.Geteuid())
+	}
+	if named.IsDir() && !os.SameFile(named, folder) {
+		return fmt.Errorf("%s was replaced meanwhile", s.path)
+	}
 	return nil
 }
 
