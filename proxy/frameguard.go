@@ -42,6 +42,8 @@ type frameGuard struct {
 	last     atomic.Uint32 // the highest stream that the client opened
 	cutOff   atomic.Bool   // nothing is read or written any more
 	goodbye  atomic.Bool   // and the client has been told
+	asked    atomic.Bool   // the first request is with the server
+	active   int           // how often http2 has called the connection active; of its goroutine
 	calm     calmness
 
 	// Of the goroutine that reads.
@@ -60,7 +62,17 @@ type frameGuard struct {
 func newFrameGuard(s *Server, c *tls.Conn, of *client, as *conn) *frameGuard {
 	g := &frameGuard{Conn: c, conn: as, client: of, server: s, calm: newCalmness()}
 	g.deadline.conn = c
+	s.young.Add(1)
 	return g
+}
+
+// grown is called when the first request of the connection is with the server,
+// and when the connection ends without one. From then on GOAWAY tells the client
+// what was served; before, it would refuse a request that is on its way.
+func (g *frameGuard) grown() {
+	if !g.asked.Swap(true) && g.server.young.Add(-1) == 0 && g.server.draining.Load() {
+		g.server.clients.recount()
+	}
 }
 
 // ConnectionState lets http2 fill in Request.TLS and check the cipher suite.
@@ -68,9 +80,6 @@ func (g *frameGuard) ConnectionState() tls.ConnectionState { return *g.conn.tls 
 
 // Read passes on what the client sends after a look at its frames.
 func (g *frameGuard) Read(p []byte) (int, error) {
-	if g.preface == 0 && g.server.draining.Load() {
-		g.conn.settings.http2.drain() // which has passed this connection by if it is that new
-	}
 	read := g.Conn.Read
 	if g.atSettings(len(p)) {
 		read = g.readSettings

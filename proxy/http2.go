@@ -61,6 +61,7 @@ func (h *http2Server) serve(ctx context.Context, g *frameGuard) {
 	defer h.end()
 	ctx = context.WithValue(ctx, connKey, g.conn)
 	h.server.ServeConn(g, &http2.ServeConnOpts{Context: ctx, BaseConfig: h.base})
+	g.grown()
 	g.end()
 }
 

@@ -32,22 +32,24 @@ type Options struct {
 //
 // A Server is used once: Bind, then Serve, which returns when all has ended.
 type Server struct {
-	opts     Options
-	settings atomic.Pointer[settings]
-	handler  atomic.Pointer[http.Handler]
-	clients  *clients
-	buffers  headBuffers
-	http1    *http.Server
-	heads    *handoff // connections whose first head is there, for http1
-	draining atomic.Bool
-	running  atomic.Int64    // requests that the handler serves
-	requests context.Context // all requests' context
-	cancel   context.CancelCauseFunc
-	alive    context.Context // ends when Close is called
-	kill     context.CancelCauseFunc
-	refusing rarely // of the log lines about refused connections
-	failing  rarely // about failed handshakes
-	cutting  rarely // about cut HTTP/2 connections
+	opts      Options
+	settings  atomic.Pointer[settings]
+	handler   atomic.Pointer[http.Handler]
+	clients   *clients
+	buffers   headBuffers
+	http1     *http.Server
+	heads     *handoff // connections whose first head is there, for http1
+	draining  atomic.Bool
+	young     atomic.Int64    // HTTP/2 connections whose first request has not come
+	goingAway atomic.Bool     // HTTP/2 connections were asked to end
+	running   atomic.Int64    // requests that the handler serves
+	requests  context.Context // all requests' context
+	cancel    context.CancelCauseFunc
+	alive     context.Context // ends when Close is called
+	kill      context.CancelCauseFunc
+	refusing  rarely // of the log lines about refused connections
+	failing   rarely // about failed handshakes
+	cutting   rarely // about cut HTTP/2 connections
 
 	stopping context.Context // ends when Serve begins to stop
 	fail     context.CancelCauseFunc
@@ -161,6 +163,13 @@ func connState(c net.Conn, state http.ConnState) {
 		switch state {
 		case http.StateActive:
 			g.client.is(clientBusy)
+			if g.active++; g.active == 1 {
+				return // the connection itself; requests come after it
+			}
+			g.grown()
+			if g.server.goingAway.Load() {
+				g.conn.settings.http2.drain() // which has passed this connection by
+			}
 		case http.StateIdle:
 			g.client.is(clientWaiting)
 		}

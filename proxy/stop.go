@@ -36,7 +36,12 @@ func (s *Server) stop() error {
 	s.draining.Store(true)
 	timeouts := s.settings.Load().timeouts
 	s.clients.drain()
-	s.drainHTTP2()
+	goodbye := make(chan struct{})
+	go func() {
+		defer close(goodbye)
+		s.sayGoodbye()
+	}()
+	defer func() { <-goodbye }()
 
 	upgraded := make(chan error, 1)
 	go func() { upgraded <- s.endUpgraded(timeouts.Upgraded) }()
@@ -51,6 +56,16 @@ func (s *Server) stop() error {
 		drained = fmt.Errorf("requests were cut off after %v: %w", timeouts.Drain, drained)
 	}
 	return errors.Join(drained, s.end())
+}
+
+// sayGoodbye asks all HTTP/2 connections to end after what they have. A
+// connection that is new may send its first request before, as on HTTP/1.
+func (s *Server) sayGoodbye() {
+	_ = s.within(s.alive, drainIdle, errDrain, func(int, int) bool { return s.young.Load() == 0 })
+	s.goingAway.Store(true)
+	s.drainHTTP2()
+	_ = s.within(s.alive, drainIdle, errDrain, func(open, upgraded int) bool { return open == upgraded })
+	s.drainHTTP2() // also those whose handshake took its time, and that ask for nothing
 }
 
 // cutOff ends the requests in flight. Those that wait for a backend get the time

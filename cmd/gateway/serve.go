@@ -113,7 +113,9 @@ func (g *gateway) announce(ctx context.Context) error {
 		return nil
 	}
 	g.ready()
-	g.tellReady()
+	if !g.inherited { // else the unit is ready already, and hears its main process alone
+		g.tellReady()
+	}
 	<-ctx.Done()
 	return nil
 }

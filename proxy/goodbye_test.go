@@ -1,0 +1,76 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+func TestStop_AnHTTP2ConnectionMaySendItsFirstRequest(t *testing.T) {
+	lab := wireStart(t, wireEcho)
+	c := lab.dialTLS("h2")
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	wireSend(t, c, http2.ClientPreface)
+	framer := http2.NewFramer(c, c)
+	if err := framer.WriteSettings(); err != nil {
+		t.Fatal(err)
+	}
+	for settled := false; !settled; { // the server knows the connection
+		frame, err := framer.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		settings, ok := frame.(*http2.SettingsFrame)
+		settled = ok && settings.IsAck()
+	}
+	lab.cancel()
+	goodbyeAwaitRefused(t, lab.addr(wirePlain))
+
+	var head bytes.Buffer
+	encoder := hpack.NewEncoder(&head)
+	for _, field := range []hpack.HeaderField{{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "https"}, {Name: ":path", Value: "/late"}, {Name: ":authority", Value: "a"}} {
+		_ = encoder.WriteField(field)
+	}
+	if err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: head.Bytes(), EndHeaders: true, EndStream: true}); err != nil {
+		t.Fatal(err)
+	}
+	var body bytes.Buffer
+	var last uint32
+	for {
+		frame, err := framer.ReadFrame()
+		if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch f := frame.(type) {
+		case *http2.DataFrame:
+			body.Write(f.Data())
+		case *http2.GoAwayFrame:
+			last = f.LastStreamID
+		}
+	}
+	if body.String() != "GET /late " || last != 1 {
+		t.Errorf("answer %q, last stream %d", body.String(), last)
+	}
+}
+
+// goodbyeAwaitRefused waits until nobody listens any more.
+func goodbyeAwaitRefused(t *testing.T, address string) {
+	t.Helper()
+	logTestEventually(t, "the address is closed", func() bool {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+}
