@@ -216,3 +216,30 @@ func TestTranslate_NamesNoRootThatIsNotThere(t *testing.T) {
 		t.Errorf("got\n%s", apacheLines(made))
 	}
 }
+
+func TestMayBegin_IsSureOfWhatItDenies(t *testing.T) {
+	for _, c := range []struct {
+		pattern, text string
+		want          bool
+	}{
+		{"^/(css|js)/(.*)$", "/app/", false}, {"^/(css|js)/(.*)$", "/js/", true}, {"^/(css|js)/(.*)$", "/", true}, {"^/v([0-9]+)/api$", "/v1", true},
+		{"^/v([0-9]+)/api$", "/legacy", false}, {"^/a$", "/a", true}, {"^/a$", "/a/b", false}, {"^/a", "/a/b", true}, {`\.php$`, "/x", true},
+		{"^/a|/b", "/x", true}, {"(?i)^/ADMIN", "/admin", true}, {"(?i)^/ADMIN", "/b", false}, {"^/(", "/x", true}, {"^/[^/]*$", "/a/b", false}, {"^.*x", "/é", true},
+	} {
+		if got := mayBegin(c.pattern, c.text); got != c.want {
+			t.Errorf("%s, %s: %t", c.pattern, c.text, got)
+		}
+	}
+}
+
+func TestTranslate_GuardsEveryPartOfAPattern(t *testing.T) {
+	_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "ProxyPass /private http://localhost:3001/private\nProxyPass / http://localhost:3000/\n<LocationMatch \"^/admin|^/private\">\nRequire ip 10.0.0.0/8\n</LocationMatch>"))
+	if got := guardPath(made, `match = "^/admin|^/private"`); !strings.Contains(got, "respond = 403") {
+		t.Errorf("one backend gets the requests of two, or none is guarded:\n%s", apacheLines(made))
+	}
+	for pattern, want := range map[string]string{"/a|/b": "", "/a(b|c)": "/a", "/a[|]": "/a", `/a\|`: "/a", "/admin": "/admin"} {
+		if got := literalPrefix(pattern); got != want {
+			t.Errorf("%s begins with %q, not with %q", pattern, got, want)
+		}
+	}
+}

@@ -77,8 +77,33 @@ func unsafeHost(target string) bool {
 // literalText takes the backslashes off escaped letters.
 func literalText(pattern string) string { return strings.ReplaceAll(pattern, `\`, "") }
 
+// alternates reports a pattern of which one whole part is enough: "^/a|^/b".
+func alternates(pattern string) bool {
+	depth := 0
+	for i := 0; i < len(pattern); i++ {
+		switch pattern[i] {
+		case '\\':
+			i++
+		case '[':
+			i += classEnd(pattern[i:]) - 1
+		case '(':
+			depth++
+		case ')':
+			depth--
+		case '|':
+			if depth == 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // literalPrefix is the part of a pattern before its first special character.
 func literalPrefix(pattern string) string {
+	if alternates(pattern) {
+		return ""
+	}
 	var out strings.Builder
 	for i := 0; i < len(pattern); i++ {
 		c := pattern[i]

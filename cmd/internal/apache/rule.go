@@ -33,10 +33,14 @@ func within(path, prefix string) bool {
 	return strings.HasSuffix(prefix, "/") || len(path) == len(prefix) || path[len(prefix)] == '/' || prefix == ""
 }
 
-// disjoint reports whether no path can be in both, as far as prefixes tell.
+// disjoint reports whether no path can be in both, as far as the beginnings of
+// their paths tell.
 func (m matcher) disjoint(other matcher) bool {
 	a, b := m.literal(), other.literal()
-	return !strings.HasPrefix(a, b) && !strings.HasPrefix(b, a)
+	if !strings.HasPrefix(a, b) && !strings.HasPrefix(b, a) {
+		return true
+	}
+	return m.re != nil && !mayBegin(m.pattern, b) || other.re != nil && !mayBegin(other.pattern, a)
 }
 
 // literal is what every matching path begins with.
