@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
 
@@ -47,6 +48,11 @@ func askSecret(cmd *cobra.Command, question string) ([]byte, error) {
 	if !isFile || !term.IsTerminal(int(in.Fd())) {
 		return readSecret(cmd, "-")
 	}
+	show, err := hideTyping(int(in.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	defer show()
 	first, err := typed(cmd, in, question+": ")
 	if err != nil {
 		return nil, err
@@ -58,13 +64,27 @@ func askSecret(cmd *cobra.Command, question string) ([]byte, error) {
 	return first, err
 }
 
-// typed reads a line that is not shown. The terminal shows again what is typed
-// also after Ctrl-C.
-func typed(cmd *cobra.Command, in *os.File, question string) ([]byte, error) {
-	state, err := term.GetState(int(in.Fd()))
+// hideTyping has a terminal not show what is typed, before anybody is asked:
+// whoever is quick, or pastes, would see the password on the screen. show brings
+// the terminal back to where it was, also after Ctrl-C.
+func hideTyping(fd int) (show func(), err error) {
+	before, err := term.GetState(fd)
 	if err != nil {
 		return nil, err
 	}
+	silent, err := unix.IoctlGetTermios(fd, termiosRead)
+	if err != nil {
+		return nil, err
+	}
+	silent.Lflag &^= unix.ECHO
+	if err := unix.IoctlSetTermios(fd, termiosWrite, silent); err != nil {
+		return nil, err
+	}
+	return func() { _ = term.Restore(fd, before) }, nil
+}
+
+// typed reads a line from a terminal that does not show it.
+func typed(cmd *cobra.Command, in *os.File, question string) ([]byte, error) {
 	ctx, stop := untilInterrupted(cmd.Context())
 	defer stop()
 	fmt.Fprint(cmd.ErrOrStderr(), question)
@@ -83,6 +103,6 @@ func typed(cmd *cobra.Command, in *os.File, question string) ([]byte, error) {
 		return got.line, got.err
 	case <-ctx.Done():
 		fmt.Fprintln(cmd.ErrOrStderr())
-		return nil, errors.Join(context.Cause(ctx), term.Restore(int(in.Fd()), state))
+		return nil, context.Cause(ctx)
 	}
 }
