@@ -243,3 +243,10 @@ func TestTranslate_GuardsEveryPartOfAPattern(t *testing.T) {
 		}
 	}
 }
+
+func TestTranslate_KeepsWhatALocationTakesFromTheProxyingOfAnother(t *testing.T) {
+	_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "<Location /x>\nProxyPass http://localhost:3000/x\n</Location>\n<Location /x/y>\nProxyPass !\n</Location>\nProxyPass / http://localhost:3001/"))
+	if got := guardPath(made, `path = "/x/y"`); !strings.Contains(got, "respond = 404") {
+		t.Errorf("the backend is asked for /x/y:\n%s", apacheLines(made))
+	}
+}

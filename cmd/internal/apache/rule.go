@@ -115,7 +115,7 @@ func decide(rules []*rule, at matcher) *rule {
 		r.used = true
 		switch r.kind {
 		case notProxied:
-			skipped[proxying] = true
+			skipped[proxying], skipped[locating] = true, true
 		case passed:
 			skipped[rewriting] = true
 		default:
