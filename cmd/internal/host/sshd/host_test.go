@@ -64,6 +64,7 @@ func hostRun(t *testing.T, h *hosttest.Host, key hosttest.Key, line string, code
 }
 
 func TestHost_ClosesACloudImageToPasswordsUntilUndo(t *testing.T) {
+	t.Parallel()
 	h, key := hostWithBoss(t)
 	h.Write(t, "/etc/ssh/sshd_config.d/50-cloud-init.conf", hostCloud, 0o600)
 	h.Run(t, "systemctl", "reload", "ssh")
@@ -105,6 +106,7 @@ func hostRefused(t *testing.T, h *hosttest.Host, why string) {
 }
 
 func TestHost_RefusesWhileNoAdminWouldGetIn(t *testing.T) {
+	t.Parallel()
 	h := hosttest.Boot(t, hosttest.Options{})
 	key := hosttest.NewKey(t)
 	hostRefused(t, h, "nobody but root may do everything by sudo")
@@ -151,6 +153,7 @@ func TestHost_RefusesWhileNoAdminWouldGetIn(t *testing.T) {
 }
 
 func TestHost_MakesAnAdminAndClosesSSHInOneRun(t *testing.T) {
+	t.Parallel()
 	h := hosttest.Boot(t, hosttest.Options{})
 	key := hosttest.NewKey(t)
 	h.SetPassword(t, "root", hostPassword)
@@ -237,6 +240,7 @@ func hostScenes() []hostScene {
 }
 
 func TestHost_WorksHoweverSSHDIsSetUp(t *testing.T) {
+	t.Parallel()
 	h, key := hostWithBoss(t)
 	h.Script(t, "cp -a /etc/ssh /etc/ssh.kept; cp -a /home /srv/home.kept")
 	for _, scene := range hostScenes() {
@@ -264,6 +268,7 @@ func TestHost_WorksHoweverSSHDIsSetUp(t *testing.T) {
 }
 
 func TestHost_TakesBackWhatNobodyConfirms(t *testing.T) {
+	t.Parallel()
 	h, key := hostWithBoss(t)
 	before := h.Tree(t, "/var/lib/gateway", "/var/lib/sudo")
 	hostRun(t, h, key, "sudo "+hostApply+" --confirm-within 5s && ls "+dropInFile, 0, "")
