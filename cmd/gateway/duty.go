@@ -26,14 +26,20 @@ type loan struct {
 // duty is what this gateway does besides serving. It must have been taken.
 func (g *gateway) duty() *duty { return g.held.Load() }
 
-// takeDuty takes the state folder, and reads what an earlier gateway has left in it.
-func (g *gateway) takeDuty() (err error) {
-	c := g.config()
-	lock, err := lockState(c.State, g.log)
+// lockDuty takes the state folder and the duty with it.
+func (g *gateway) lockDuty() (err error) {
+	lock, err := lockState(g.config().State, g.log)
 	if err != nil {
 		return err
 	}
 	defer closeUnlessServed(&err, lock)
+	return g.takeDuty(lock)
+}
+
+// takeDuty reads what an earlier gateway has left in the state folder, whose lock
+// this one has.
+func (g *gateway) takeDuty(lock io.Closer) error {
+	c := g.config()
 	ledger, err := openLedger(c, g.log)
 	if err != nil {
 		return err
@@ -70,7 +76,7 @@ func (g *gateway) runDuty(ctx context.Context) error {
 				return nil
 			case <-l.back:
 			}
-			if err := g.takeDuty(); err != nil {
+			if err := g.lockDuty(); err != nil {
 				return err
 			}
 		}

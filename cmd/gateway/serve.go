@@ -18,28 +18,40 @@ import (
 // open does all that can be refused before anything is served, for a gateway
 // that nobody gives anything to.
 func (g *gateway) open(ctx context.Context) error {
-	if err := g.openFront(ctx); err != nil {
+	if err := g.openLog(); err != nil {
 		return err
 	}
-	if err := g.takeDuty(); err != nil {
+	lock, err := lockState(g.config().State, g.log)
+	if err != nil {
+		return err
+	}
+	if err := g.openFront(ctx); err != nil {
+		return errors.Join(err, lock.Close())
+	}
+	if err := g.takeDuty(lock); err != nil {
 		g.server.Close()
-		return errors.Join(err, g.access.Close(), g.scraped.close())
+		return errors.Join(err, lock.Close(), g.access.Close(), g.scraped.close())
 	}
 	g.duty().notices.changes.Note(health.GatewayStarted, version)
 	return nil
 }
 
-// openFront opens the log files, loads the certificates and opens every address.
-// What was opened is closed again if a later step fails.
-func (g *gateway) openFront(ctx context.Context) (err error) {
-	c := g.config()
+// openLog opens the error log, and makes the state folder unless it is there.
+func (g *gateway) openLog() error {
 	if err := g.errorLog.Open(); err != nil {
 		return fmt.Errorf("log.error: %w", err)
 	}
 	// It holds keys and the queue of notices, so it is nobody else's.
-	if err := os.MkdirAll(c.State, 0o700); err != nil {
+	if err := os.MkdirAll(g.config().State, 0o700); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
+	return nil
+}
+
+// openFront opens the access log, loads the certificates and opens every address.
+// What was opened is closed again if a later step fails.
+func (g *gateway) openFront(ctx context.Context) (err error) {
+	c := g.config()
 	if err := g.access.Open(); err != nil {
 		return fmt.Errorf("log.access: %w", err)
 	}

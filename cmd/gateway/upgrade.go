@@ -204,14 +204,14 @@ func (g *gateway) outlive(ctx context.Context, heir *handover.Heir) {
 
 // takeOver serves in the place of the gateway that has started this process.
 func (g *gateway) takeOver(ctx context.Context, from *handover.Predecessor) error {
-	if err := g.openFront(ctx); err != nil {
+	if err := errors.Join(g.openLog(), g.openFront(ctx)); err != nil {
 		from.Refuse(err)
 		return err
 	}
 	if err := from.AwaitLease(); err != nil {
 		return err
 	}
-	if err := g.takeDuty(); err != nil {
+	if err := g.lockDuty(); err != nil {
 		from.Refuse(err)
 		return err
 	}
