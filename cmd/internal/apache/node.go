@@ -72,7 +72,9 @@ func (b *builder) beyond(r *rule) *rule {
 	if r.kind == passed {
 		skipped = rewriting
 	}
-	left := slices.DeleteFunc(slices.Clone(b.rules), func(other *rule) bool { return other.stage == skipped || skipped == proxying && other.stage == locating })
+	left := slices.DeleteFunc(slices.Clone(b.rules), func(other *rule) bool {
+		return other.stage == skipped || skipped == proxying && other.stage == locating
+	})
 	next := decide(left, exactly(r.sample()))
 	if next != nil && b.mapsPath(&node{matcher: r.matcher, rule: next}) {
 		b.ledger.lost(r.from[0], "gateway has no pattern for paths that "+next.from[0].Position.String()+" maps to others; they get 404", "write a [[site.route]] with a path instead of the pattern")
