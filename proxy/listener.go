@@ -36,7 +36,8 @@ func newBound(l net.Listener, e Endpoint) *bound {
 	return b
 }
 
-func listenTCP(ctx context.Context, network, address string) (net.Listener, error) {
+// ListenTCP opens a listening socket as a Server does that has no other way to.
+func ListenTCP(ctx context.Context, network, address string) (net.Listener, error) {
 	return listenConfig().Listen(ctx, network, address)
 }
 

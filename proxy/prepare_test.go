@@ -166,7 +166,7 @@ func (l *prepareSleepy) Close() error {
 func TestPrepared_ServesThoseWhoWaitedWhenTheirListenerWasClosed(t *testing.T) {
 	lab := wireStart(t, wireEcho, func(o *Options) {
 		o.Listen = func(ctx context.Context, network, address string) (net.Listener, error) {
-			l, err := listenTCP(ctx, network, address)
+			l, err := ListenTCP(ctx, network, address)
 			if err != nil || !strings.HasPrefix(address, "127.0.0.2") {
 				return l, err
 			}

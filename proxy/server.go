@@ -65,7 +65,7 @@ type Server struct {
 // NewServer makes a server. It opens and starts nothing.
 func NewServer(opts Options) *Server {
 	if opts.Listen == nil {
-		opts.Listen = listenTCP
+		opts.Listen = ListenTCP
 	}
 	s := &Server{opts: opts, clients: newClients(), heads: newHandoff(), listeners: map[string]*bound{}}
 	s.alive, s.kill = context.WithCancelCause(context.Background())

@@ -64,7 +64,7 @@ func TestServer_BindOpensAllEndpointsOrNone(t *testing.T) {
 	opts := wireOptions()
 	opts.Log = slog.New(slog.DiscardHandler)
 	opts.Listen = func(ctx context.Context, network, address string) (net.Listener, error) {
-		l, err := listenTCP(ctx, network, address)
+		l, err := ListenTCP(ctx, network, address)
 		if err == nil {
 			opened = append(opened, l)
 		}
@@ -162,7 +162,7 @@ func (l *wireExhausted) Accept() (net.Conn, error) {
 func TestServer_OutlivesALackOfFileDescriptors(t *testing.T) {
 	lab := wireStart(t, wireEcho, func(o *Options) {
 		o.Listen = func(ctx context.Context, network, address string) (net.Listener, error) {
-			l, err := listenTCP(ctx, network, address)
+			l, err := ListenTCP(ctx, network, address)
 			exhausted := &wireExhausted{Listener: l}
 			exhausted.failures.Store(4)
 			return exhausted, err

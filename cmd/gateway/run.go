@@ -9,6 +9,7 @@ import (
 
 	"gateway/cmd/internal/config"
 	"gateway/cmd/internal/handover"
+	"gateway/proxy"
 )
 
 func newRunCommand() *cobra.Command {
@@ -47,6 +48,7 @@ func serveConfig(ctx context.Context, path string, c *config.Config, from *hando
 		return fmt.Errorf("the folder of %s: %w", path, err)
 	}
 	if from != nil {
+		from.Otherwise = proxy.ListenTCP
 		g, err := newGateway(path, c, from.Listen)
 		if err != nil {
 			from.Refuse(err)
@@ -58,6 +60,7 @@ func serveConfig(ctx context.Context, path string, c *config.Config, from *hando
 	if err != nil {
 		return err
 	}
+	sockets.Otherwise = proxy.ListenTCP
 	g, err := newGateway(path, c, sockets.Listen)
 	if err != nil {
 		return err

@@ -103,6 +103,9 @@ func (w *wire) receiveSockets() (*Sockets, error) {
 
 // Sockets are listening sockets that were inherited and that nobody serves yet.
 type Sockets struct {
+	// Otherwise opens the addresses that were not inherited; nil: net.Listen.
+	Otherwise func(ctx context.Context, network, address string) (net.Listener, error)
+
 	mu   sync.Mutex
 	left map[socketName]net.Listener
 }
@@ -143,6 +146,9 @@ func (s *Sockets) take(network, address string) net.Listener {
 func (s *Sockets) Listen(ctx context.Context, network, address string) (net.Listener, error) {
 	if l := s.take(network, address); l != nil {
 		return l, nil
+	}
+	if s.Otherwise != nil {
+		return s.Otherwise(ctx, network, address)
 	}
 	var config net.ListenConfig
 	return config.Listen(ctx, network, address)
