@@ -130,15 +130,21 @@ func TestHolder_FindsASpecificListenerBehindTheWildcard(t *testing.T) {
 
 func TestHolder_FindsAConnectionThatUsesThePort(t *testing.T) {
 	server := portsListener(t, "tcp", "127.0.0.1:0")
-	c, err := net.Dial("tcp", server.Addr().String())
-	if err != nil {
-		t.Fatal(err)
+	var got Listener
+	for range 5 { // the system may choose a port that another process listens on at another address
+		c, err := net.Dial("tcp", server.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if got, err = Holder(t.Context(), "tcp", c.LocalAddr().String()); err != nil {
+			t.Fatal(err)
+		}
+		if got.PID == os.Getpid() {
+			return
+		}
 	}
-	defer c.Close()
-	got, err := Holder(t.Context(), "tcp", c.LocalAddr().String())
-	if err != nil || got.PID != os.Getpid() {
-		t.Errorf("got %+v, %v", got, err)
-	}
+	t.Errorf("got %+v", got)
 }
 
 func TestHolder_FindsAUnixSocket(t *testing.T) {
