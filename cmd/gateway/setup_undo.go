@@ -128,6 +128,18 @@ func printUndoable(w io.Writer, plan []host.Undoable) error {
 	return err
 }
 
+// quietEngine is the engine for root that tells nothing while it works.
+func quietEngine(cmd *cobra.Command) (*host.Engine, error) {
+	if err := needRoot(cmd); err != nil {
+		return nil, err
+	}
+	state, err := setupState(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return newSetupEngine(cmd, state, io.Discard), nil
+}
+
 func newSetupConfirmCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "confirm",
@@ -136,16 +148,13 @@ func newSetupConfirmCommand() *cobra.Command {
 	}
 	asJSON := addJSONFlag(command)
 	command.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := needRoot(cmd); err != nil {
-			return err
-		}
-		state, err := setupState(cmd)
+		engine, err := quietEngine(cmd)
 		if err != nil {
 			return err
 		}
 		ctx, stop := untilInterrupted(cmd.Context())
 		defer stop()
-		run, err := newSetupEngine(cmd, state, io.Discard).Confirm(ctx)
+		run, err := engine.Confirm(ctx)
 		if err != nil {
 			return err
 		}
@@ -166,14 +175,11 @@ func newSetupStatusCommand() *cobra.Command {
 	}
 	asJSON := addJSONFlag(command)
 	command.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := needRoot(cmd); err != nil {
-			return err
-		}
-		state, err := setupState(cmd)
+		engine, err := quietEngine(cmd)
 		if err != nil {
 			return err
 		}
-		runs, err := newSetupEngine(cmd, state, io.Discard).History()
+		runs, err := engine.History()
 		if err != nil {
 			return err
 		}

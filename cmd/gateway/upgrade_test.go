@@ -36,11 +36,22 @@ func endWithTest(t *testing.T, pid int) {
 			if syscall.Kill(pid, s) != nil {
 				return
 			}
-			for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline) && lives(pid); {
-				time.Sleep(20 * time.Millisecond)
-			}
+			awaitEnd(pid, 10*time.Second)
 		}
 	})
+}
+
+// awaitEnd waits for the end of a process that is no child of the test.
+func awaitEnd(pid int, within time.Duration) {
+	look, over := time.NewTicker(20*time.Millisecond), time.After(within)
+	defer look.Stop()
+	for lives(pid) {
+		select {
+		case <-look.C:
+		case <-over:
+			return
+		}
+	}
 }
 
 func TestUpgrade_AnotherProcessServesAndTheBackendIsNotTouched(t *testing.T) {

@@ -48,7 +48,7 @@ func FuzzDiff_IsUnderstoodByPatch(f *testing.F) {
 	f.Add("x", "y\n\n\nx")
 	f.Fuzz(func(t *testing.T, before, after string) {
 		if strings.ContainsAny(before+after, "\r\x00") {
-			t.Skip() // patch guesses what these are for
+			t.Skip("patch guesses what these are for")
 		}
 		diff := Diff("f", []byte(before), []byte(after))
 		if diff == "" || strings.Contains(diff, "\nBinary files") {
