@@ -134,6 +134,18 @@ func serviceMain(t *testing.T, h *hosttest.Host) string {
 	return strings.TrimSpace(h.Run(t, "systemctl", "show", "--property=MainPID", "--value", UnitName))
 }
 
+// serviceReturns waits for a process of gateway that is another one than before,
+// and has said that it is ready.
+func serviceReturns(t *testing.T, h *hosttest.Host, before string) {
+	t.Helper()
+	h.Script(t, `for try in $(seq 200); do
+		now=$(systemctl show --property=MainPID --value `+UnitName+`)
+		[ "$now" != `+before+` ] && systemctl is-active --quiet `+UnitName+` && exit 0
+		sleep 0.1
+	done
+	echo "systemd has not brought gateway back"; exit 1`)
+}
+
 // serviceBackend is the backend's process.
 func serviceBackend(t *testing.T, h *hosttest.Host) string {
 	t.Helper()
@@ -223,6 +235,7 @@ func serviceSurvives(t *testing.T, h *hosttest.Host) {
 	t.Helper()
 	gateway, backend := serviceMain(t, h), serviceBackend(t, h)
 	h.Run(t, "kill", "-9", gateway)
+	serviceReturns(t, h, gateway) // what connects to a process that is being killed is reset
 	serviceAnswers(t, h)
 	if now := serviceMain(t, h); now == gateway || now == "0" {
 		t.Errorf("gateway was process %s and is %s", gateway, now)
