@@ -2,7 +2,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 PACKAGES   ?= ./...
 
-.PHONY: run build test tools format vet lint unit bench soak fuzz clean
+.PHONY: run build test tools format vet lint unit bench bench-go soak fuzz clean
 
 run: build ## build, and serve the demo: no root, no file, no network
 	bin/gateway demo
@@ -29,7 +29,10 @@ lint:
 unit:
 	go test -race -timeout 40m $(PACKAGES)
 
-bench: ## the hot functions, with allocations
+bench: build ## gateway beside other proxies; ARGS='-only gateway,nginx -rows h1-1k' for less
+	go run ./cmd/internal/bench $(ARGS)
+
+bench-go: ## the hot functions, with allocations
 	go test -run '^$$' -bench . -benchmem $(PACKAGES)
 
 soak: ## what takes minutes: 50 kills of gateway while 200 backends die, renewals under load

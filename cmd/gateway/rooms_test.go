@@ -31,6 +31,8 @@ var mayImport = map[string][]string{
 	"gateway/cmd/internal/host/jupyter":  {"gateway/cmd/internal/host", "gateway/cmd/internal/host/account"},
 	"gateway/cmd/internal/host/service":  {"gateway/cmd/internal/host", "gateway/cmd/internal/host/account"},
 	"gateway/cmd/internal/apache":        nil,
+	"gateway/cmd/internal/bench":         nil,
+	"gateway/cmd/internal/bench/plain":   nil,
 	"gateway/cmd/internal/demo":          nil,
 	"gateway/cmd/internal/wechat":        {"gateway/certs"}, // which judges TLS and certificates of any server
 }

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// options is the command line.
+type options struct {
+	only     []string      // names of contenders; empty: all that can be had
+	rows     []string      // keys of measurements; empty: all
+	rounds   int           // how often each figure is taken; the median counts
+	time     time.Duration // how long each load lasts
+	binaries []binary      // builds of gateway to compare
+	json     bool
+}
+
+// binary is a build of gateway that is measured under a name of its own.
+type binary struct{ name, path string }
+
+func parseOptions(args []string, log io.Writer) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(log)
+	only := flags.String("only", "", "measure only these, such as gateway,nginx; without it all that are installed: "+strings.Join(knownNames(), ", "))
+	rows := flags.String("rows", "", "take only these measurements, without it all: "+strings.Join(measurementKeys(), ", "))
+	binaries := flags.String("binary", "bin/gateway", "the gateway to measure, or several to compare: old=PATH,new=PATH")
+	flags.IntVar(&o.rounds, "rounds", 3, "take each figure so many times; the median counts")
+	seconds := flags.Float64("seconds", 5, "how long each load lasts")
+	flags.BoolVar(&o.json, "json", false, "print JSON in the place of the table")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	o.only, o.rows = list(*only), list(*rows)
+	o.time = time.Duration(*seconds * float64(time.Second))
+	o.binaries = parseBinaries(*binaries)
+	return o, o.check(flags.Args())
+}
+
+func (o options) check(rest []string) error {
+	if len(rest) > 0 {
+		return fmt.Errorf("%q: there are only flags; see -help", rest[0])
+	}
+	if o.rounds < 1 {
+		return fmt.Errorf("-rounds %d: write 1 or more", o.rounds)
+	}
+	if o.time < 100*time.Millisecond {
+		return fmt.Errorf("-seconds %v: write 0.1 or more", o.time.Seconds())
+	}
+	for _, key := range o.rows {
+		if !slices.Contains(measurementKeys(), key) {
+			return fmt.Errorf("-rows %s: there are: %s", key, strings.Join(measurementKeys(), ", "))
+		}
+	}
+	names := knownNames()
+	for _, b := range o.binaries {
+		names = append(names, b.name)
+	}
+	for _, name := range o.only {
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("-only %s: there are: %s", name, strings.Join(names, ", "))
+		}
+	}
+	return nil
+}
+
+// parseBinaries reads "PATH" or "NAME=PATH,NAME=PATH".
+func parseBinaries(text string) []binary {
+	var all []binary
+	for _, item := range list(text) {
+		name, path, named := strings.Cut(item, "=")
+		if !named {
+			name, path = gatewayName, item
+		}
+		all = append(all, binary{name: name, path: path})
+	}
+	return all
+}
+
+// list is the items between commas.
+func list(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"syscall"
+)
+
+// workshop is what one run of the benchmark needs: a folder, a backend, a
+// certificate, the contenders and what is measured of them.
+type workshop struct {
+	options
+	dir          string
+	workers      int
+	credentials  credentials
+	backend      *backendProcess
+	contenders   []contender
+	measurements []measurement
+	log          io.Writer
+}
+
+func newWorkshop(ctx context.Context, o options, log io.Writer) (*workshop, error) {
+	dir, err := os.MkdirTemp("", "gateway-bench-")
+	if err != nil {
+		return nil, err
+	}
+	w := &workshop{options: o, dir: dir, workers: runtime.NumCPU(), log: log}
+	if err := w.furnish(ctx); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *workshop) furnish(ctx context.Context) (err error) {
+	if err := os.Chmod(w.dir, 0o755); err != nil { // servers started by root serve as another user
+		return err
+	}
+	if w.credentials, err = newCredentials(w.dir); err != nil {
+		return err
+	}
+	tell := func(text string) { fmt.Fprintln(w.log, text) }
+	if w.contenders, err = findContenders(w.options, w.dir, tell); err != nil {
+		return err
+	}
+	for _, m := range measurements() {
+		if len(w.rows) == 0 || slices.Contains(w.rows, m.key) {
+			w.measurements = append(w.measurements, m)
+		}
+	}
+	w.backend, err = startBackend(ctx)
+	return err
+}
+
+func (w *workshop) close() {
+	if w.backend != nil {
+		w.backend.stop()
+	}
+	_ = os.RemoveAll(w.dir) // what stays is a temporary folder
+}
+
+// clientTLS is how the benchmark's own clients speak TLS: 1.3 as all contenders
+// can, with the one key exchange that all of them know, so that none pays for
+// being newer.
+func (w *workshop) clientTLS() *tls.Config {
+	return &tls.Config{
+		RootCAs:          w.credentials.roots,
+		ServerName:       siteName,
+		MinVersion:       tls.VersionTLS13,
+		CurvePreferences: []tls.CurveID{tls.X25519},
+	}
+}
+
+// measureAll takes every measurement of every contender in every round. All
+// contenders come right after another in a measurement, and another one begins in
+// each round, so that what else the machine does falls on all of them.
+func (w *workshop) measureAll(ctx context.Context) (results, error) {
+	all := results{}
+	for round := range w.rounds {
+		for _, m := range w.measurements {
+			for i := range w.contenders {
+				c := w.contenders[(i+round)%len(w.contenders)]
+				values, err := m.take(ctx, w, c)
+				if ctx.Err() != nil {
+					return nil, errors.New("stopped")
+				}
+				if err != nil {
+					return nil, fmt.Errorf("%s of %s: %w", m.key, c.name, err)
+				}
+				fmt.Fprintf(w.log, "round %d of %d: %s: %s: %s\n", round+1, w.rounds, m.key, c.name, m.format(values))
+				all.add(m.key, c.name, values)
+			}
+		}
+	}
+	return all, nil
+}
+
+// backendProcess is this program once more, as the backend.
+type backendProcess struct {
+	address string
+	cmd     *exec.Cmd
+}
+
+func startBackend(ctx context.Context) (*backendProcess, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	file, err := l.(*net.TCPListener).File()
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, backendVerb)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopLimit
+	cmd.ExtraFiles = []*os.File{file}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting the backend: %w", err)
+	}
+	return &backendProcess{address: l.Addr().String(), cmd: cmd}, nil
+}
+
+func (b *backendProcess) stop() {
+	_ = b.cmd.Process.Signal(syscall.SIGTERM)
+	_ = b.cmd.Wait() // it ends by this signal
+}
