@@ -1,8 +1,9 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 PACKAGES   ?= ./...
+PROFILED   ?= h1-1k,h1-10k,h2-1k
 
-.PHONY: run build test tools format vet lint unit bench bench-go soak fuzz clean
+.PHONY: run build test tools format vet lint unit bench bench-go profile pgo soak fuzz clean
 
 run: build ## build, and serve the demo: no root, no file, no network
 	bin/gateway demo
@@ -34,6 +35,14 @@ bench: build ## gateway beside other proxies; ARGS='-only gateway,nginx -rows h1
 
 bench-go: ## the hot functions, with allocations
 	go test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+profile: ## where gateway's CPU time goes under the load of the benchmark: bin/cpu.prof
+	CGO_ENABLED=0 go build -trimpath -tags profile -o bin/gateway-profile ./cmd/gateway
+	go run ./cmd/internal/bench -binary bin/gateway-profile -only gateway -rounds 1 -rows $(PROFILED) -profile bin/cpu.prof
+	go tool pprof -top -nodecount 40 bin/gateway-profile bin/cpu.prof
+
+pgo: profile ## take that profile as what "go build" optimises gateway for
+	cp bin/cpu.prof cmd/gateway/default.pgo
 
 soak: ## what takes minutes: 50 kills of gateway while 200 backends die, renewals under load
 	GATEWAY_SOAK=1 go test -run Soak -v -timeout 60m ./cmd/gateway

@@ -17,8 +17,6 @@ type contender struct {
 	version string
 	gateway bool // whether it is a build of gateway
 
-	env []string // NAME=value, beside what the benchmark has
-
 	// configure writes the files that it needs into the site's folder, and returns
 	// the arguments that make it serve the site in the foreground.
 	configure func(s site) ([]string, error)

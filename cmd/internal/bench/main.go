@@ -57,6 +57,9 @@ func bench(ctx context.Context, o options, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if err := w.mergeProfiles(ctx); err != nil {
+		return err
+	}
 	report := newReport(w.machine(), w.contenders, w.measurements, results)
 	if o.json {
 		return report.writeJSON(out)

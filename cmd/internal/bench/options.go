@@ -16,6 +16,7 @@ type options struct {
 	rounds   int           // how often each figure is taken; the median counts
 	time     time.Duration // how long each load lasts
 	binaries []binary      // builds of gateway to compare
+	profile  string        // file for gateway's CPU profile; empty: none
 	json     bool
 }
 
@@ -31,6 +32,7 @@ func parseOptions(args []string, log io.Writer) (options, error) {
 	binaries := flags.String("binary", "bin/gateway", "the gateway to measure, or several to compare: old=PATH,new=PATH")
 	flags.IntVar(&o.rounds, "rounds", 3, "take each figure so many times; the median counts")
 	seconds := flags.Float64("seconds", 5, "how long each load lasts")
+	flags.StringVar(&o.profile, "profile", "", "the file to write a CPU profile to, of a gateway built with -tags profile")
 	flags.BoolVar(&o.json, "json", false, "print JSON in the place of the table")
 	if err := flags.Parse(args); err != nil {
 		return o, err

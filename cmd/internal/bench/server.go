@@ -47,7 +47,7 @@ func (w *workshop) start(ctx context.Context, c contender) (*server, error) {
 	defer out.Close()
 	running := &server{site: s, cmd: exec.Command(c.program, args...), ended: make(chan struct{})}
 	running.cmd.Stdout, running.cmd.Stderr = out, out
-	running.cmd.Env = append(os.Environ(), c.env...)
+	running.cmd.Env = append(os.Environ(), profileEnv+"="+s.file(profileName))
 	running.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	running.started = time.Now()
 	if err := running.cmd.Start(); err != nil {
