@@ -16,12 +16,24 @@ import (
 func (c *checker) phones(out io.Writer) {
 	phone := certs.Phone{Now: time.Now()}
 	for _, site := range c.config.Certs() {
-		for _, findings := range phone.Site(site, c.config.State) {
-			for _, line := range c.phoneLines(findings) {
-				fmt.Fprintf(out, "%s: site %s: %s\n", c.path, site.Name, line)
+		for _, line := range c.siteLines(phone.Site(site, c.config.State)) {
+			fmt.Fprintf(out, "%s: site %s: %s\n", c.path, site.Name, line)
+		}
+	}
+}
+
+// siteLines are the lines of all certificates of one site. What is the same of an
+// RSA and an ECDSA certificate is told once.
+func (c *checker) siteLines(certificates [][]certs.Finding) []string {
+	var lines []string
+	for _, findings := range certificates {
+		for _, line := range c.phoneLines(findings) {
+			if !slices.Contains(lines, line) {
+				lines = append(lines, line)
 			}
 		}
 	}
+	return lines
 }
 
 // phoneLines are the whole in one line, and one for each item that is not in
