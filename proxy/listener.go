@@ -178,7 +178,7 @@ func (s *Server) pause(d time.Duration) {
 	}
 }
 
-// welcome admits a new connection and serves it in a goroutine of its own.
+// welcome admits a new connection and has a worker begin with it.
 func (s *Server) welcome(raw net.Conn, l *bound) {
 	c, ok := s.clients.admit(raw)
 	if !ok {
@@ -189,5 +189,5 @@ func (s *Server) welcome(raw net.Conn, l *bound) {
 		}
 		return
 	}
-	go s.converse(c, l)
+	s.workers.do(func() { s.converse(c, l) }, s.stopping.Done())
 }

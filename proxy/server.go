@@ -36,6 +36,7 @@ type Server struct {
 	settings  atomic.Pointer[settings]
 	handler   atomic.Pointer[http.Handler]
 	clients   *clients
+	workers   *workers
 	buffers   headBuffers
 	http1     *http.Server
 	heads     *handoff // connections whose first head is there, for http1
@@ -67,7 +68,7 @@ func NewServer(opts Options) *Server {
 	if opts.Listen == nil {
 		opts.Listen = ListenTCP
 	}
-	s := &Server{opts: opts, clients: newClients(), heads: newHandoff(), listeners: map[string]*bound{}}
+	s := &Server{opts: opts, clients: newClients(), workers: newWorkers(), heads: newHandoff(), listeners: map[string]*bound{}}
 	s.alive, s.kill = context.WithCancelCause(context.Background())
 	s.stopping, s.fail = context.WithCancelCause(s.alive)
 	s.requests, s.cancel = context.WithCancelCause(context.Background())
@@ -103,6 +104,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	s.stopAccepting()
 	s.accepting.Wait()
 	err := s.stop()
+	s.workers.wait()
 	_ = s.heads.Close()
 	serving.Wait()
 	if cause := context.Cause(s.stopping); !errors.Is(cause, context.Canceled) && !errors.Is(err, cause) {

@@ -18,31 +18,39 @@ const recordHandshake = 0x16
 // (RFC 8737). The handshake itself is the answer.
 const protocolACME = "acme-tls/1"
 
-// sniffed is a connection whose first byte was read already.
+// sniffed is a connection of which the first bytes were read already: the first
+// one, and what came along with it, as a ClientHello comes in one piece mostly.
 type sniffed struct {
 	net.Conn
-	first []byte // empty once it was read again
+	first  []byte      // not yet read again
+	buffer *headBuffer // holds first; nil when all of it was read again
+	lender *headBuffers
 }
 
 // sniff waits for the first byte that a client sends.
-func sniff(c net.Conn) (*sniffed, error) {
-	var first [1]byte
-	if _, err := io.ReadFull(c, first[:]); err != nil {
+func sniff(c net.Conn, lender *headBuffers) (*sniffed, error) {
+	buffer := lender.get()
+	n, err := io.ReadAtLeast(c, buffer[:], 1)
+	if err != nil {
+		lender.put(buffer)
 		return nil, err
 	}
-	return &sniffed{Conn: c, first: first[:]}, nil
+	return &sniffed{Conn: c, first: buffer[:n], buffer: buffer, lender: lender}, nil
 }
 
 func (s *sniffed) isTLS() bool { return s.first[0] == recordHandshake }
 
-// Read reads the first byte, then what follows it.
+// Read reads the first bytes, then what follows them.
 func (s *sniffed) Read(p []byte) (int, error) {
-	if len(s.first) > 0 && len(p) > 0 {
-		n := copy(p, s.first)
-		s.first = s.first[n:]
-		return n, nil
+	if s.buffer == nil || len(p) == 0 {
+		return s.Conn.Read(p)
 	}
-	return s.Conn.Read(p)
+	n := copy(p, s.first)
+	if s.first = s.first[n:]; len(s.first) == 0 {
+		s.lender.put(s.buffer)
+		s.first, s.buffer = nil, nil
+	}
+	return n, nil
 }
 
 // NetConn is the connection below.
@@ -51,20 +59,20 @@ func (s *sniffed) NetConn() net.Conn { return s.Conn }
 // CloseWrite half-closes the connection below.
 func (s *sniffed) CloseWrite() error { return closeWrite(s.Conn) }
 
-// converse serves one connection, from its first byte on, until it is handed to
-// http1 or closed. It runs in the connection's own goroutine, so that a slow
-// client delays nobody.
+// converse begins with a connection, from its first byte on, until it goes on in
+// a goroutine of its own or is closed. Each runs in a worker of its own, so that a
+// slow client delays nobody.
 func (s *Server) converse(c *client, l *bound) {
 	endpoint := *l.endpoint.Load()
 	of := &conn{settings: s.settings.Load(), endpoint: endpoint.String(), local: c.raw.LocalAddr(), remote: c.raw.RemoteAddr()}
 	_ = c.raw.SetDeadline(time.Now().Add(of.settings.timeouts.Handshake))
-	first, err := sniff(c.raw)
+	first, err := sniff(c.raw, &s.buffers)
 	switch {
 	case err != nil:
 		c.close()
 	case !first.isTLS():
 		_ = c.raw.SetDeadline(time.Time{})
-		s.serveHTTP1(first, c, of)
+		go s.serveHTTP1(first, c, of)
 	case endpoint.PlainOnly || s.opts.TLS == nil:
 		s.refuseTLS(c, of)
 	default:
@@ -109,9 +117,9 @@ func (s *Server) serveTLS(first *sniffed, c *client, of *conn) {
 		_ = secure.Close()
 		c.close()
 	case "h2":
-		of.settings.http2.serve(s.requests, newFrameGuard(s, secure, c, of))
+		go of.settings.http2.serve(s.requests, newFrameGuard(s, secure, c, of))
 	default:
-		s.serveHTTP1(secure, c, of)
+		go s.serveHTTP1(secure, c, of)
 	}
 }
 

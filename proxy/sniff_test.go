@@ -120,7 +120,7 @@ func FuzzSniffed_ReadsAllBytesInOrder(f *testing.F) {
 		client, server := net.Pipe()
 		go func() { _, _ = client.Write(sent); _ = client.Close() }()
 		defer server.Close()
-		s, err := sniff(server)
+		s, err := sniff(server, new(headBuffers))
 		if len(sent) == 0 {
 			if err == nil {
 				t.Error("sniffed a byte of nothing")

@@ -1,0 +1,59 @@
+package proxy
+
+import "sync"
+
+// spareWorkers is how many workers may wait for a connection. Their stacks are all
+// that they hold: 1 MiB together, and less after the next garbage collection.
+const spareWorkers = 32
+
+// workers are the goroutines that begin with new connections. A handshake needs a
+// stack of 16 to 32 KiB. A new goroutine would begin with 2 KiB and copy it each
+// time that it is too small, and would keep the last for as long as its connection
+// idles. So a connection goes on in a goroutine of its own when its handshake is
+// done, and the worker makes the next one.
+type workers struct {
+	tasks chan func()   // taken by a worker that waits
+	spare chan struct{} // holds one for each that waits
+	all   sync.WaitGroup
+}
+
+func newWorkers() *workers {
+	return &workers{tasks: make(chan func()), spare: make(chan struct{}, spareWorkers)}
+}
+
+// do has a worker run task at once: one that waits, or else a new one. None waits
+// for a further task when stopping is closed.
+func (w *workers) do(task func(), stopping <-chan struct{}) {
+	select {
+	case w.tasks <- task:
+	default:
+		w.all.Go(func() { w.work(task, stopping) })
+	}
+}
+
+// work runs a task, and then those that come while there is room to wait for them.
+func (w *workers) work(task func(), stopping <-chan struct{}) {
+	for task != nil {
+		task()
+		task = w.next(stopping)
+	}
+}
+
+// next returns nil when the worker is to end.
+func (w *workers) next(stopping <-chan struct{}) func() {
+	select {
+	case w.spare <- struct{}{}:
+		defer func() { <-w.spare }()
+	default:
+		return nil
+	}
+	select {
+	case task := <-w.tasks:
+		return task
+	case <-stopping:
+		return nil
+	}
+}
+
+// wait returns when all workers have ended.
+func (w *workers) wait() { w.all.Wait() }
