@@ -113,6 +113,7 @@ func (g *gateway) serve(ctx context.Context) (err error) {
 		{"control socket", g.control.run},
 		{"test mail", g.testOnStart},
 		{"watchdog", g.showLife},
+		{"memory", newMemory().run},
 		{"announcement", g.announce},
 	}...))
 }
