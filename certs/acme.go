@@ -59,7 +59,7 @@ func newCertmagicEngine(o engineOptions) (*certmagicEngine, error) {
 // default.
 func issuerTemplate(o engineOptions, heard *pauses) (certmagic.ACMEIssuer, error) {
 	template := certmagic.ACMEIssuer{CA: o.directory(), Email: o.Email, Agreed: true, Profile: o.Profile,
-		Logger: zap.New(&zapToSlog{handler: o.log.Handler(), heard: heard})}
+		NewAccountFunc: withoutFolderName, Logger: zap.New(&zapToSlog{handler: o.log.Handler(), heard: heard})}
 	var err error
 	if template.TrustedRoots, err = o.roots(); err != nil {
 		return template, err
@@ -73,6 +73,17 @@ func issuerTemplate(o engineOptions, heard *pauses) (certmagic.ACMEIssuer, error
 	}
 	o.setChallenges(&template)
 	return template, nil
+}
+
+// withoutFolderName keeps certmagic from registering "default" as a mail address.
+// That is the folder of an account without an address; where only a part of the
+// account is in it, since gateway was killed while certmagic wrote it, certmagic
+// takes the folder's name for the address of a new one, which every CA refuses.
+func withoutFolderName(_ context.Context, _ *certmagic.ACMEIssuer, account acme.Account) (acme.Account, error) {
+	if slices.Equal(account.Contact, []string{"mailto:default"}) {
+		account.Contact = nil
+	}
+	return account, nil
 }
 
 // setChallenges tells certmagic where gateway listens, lest it listens itself. The

@@ -27,7 +27,7 @@ func newDownWorld(t *testing.T, engine string, life int) *downWorld {
 	w.gateway = startGateway(t, builtGateway(t), w.ca.acmeSite(t, t.TempDir(), engine, startBackend(t))+mailTable(w.box.addr))
 	w.gateway.waitFor("certificate obtained")
 	roots := w.ca.roots(t)
-	w.ca.process.end()
+	w.ca.process.kill()
 	shown, err := w.shown()
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 // saw, what the client got and what the log says must be equal, or stand in
 // twinDifferences with a reason, which the README gives too.
 func TestApacheTwin_DiffersOnlyWhereTheREADMESaysSo(t *testing.T) {
+	t.Parallel()
 	w := newTwinWorld(t)
 	apache := w.answers(t, w.startApache)
 	gateway := w.answers(t, w.startGateway)

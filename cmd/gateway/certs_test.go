@@ -44,6 +44,7 @@ func gatewayCommand(args ...string) (code int, stdout, stderr string) {
 }
 
 func TestCerts_TellsAndRenewsWhatTheRunningGatewayServes(t *testing.T) {
+	t.Parallel()
 	path := certsConfig(t)
 	gateway := startProcess(t, builtGateway(t), "run", "-c", path)
 	gateway.waitFor("serving")
@@ -81,6 +82,7 @@ func TestCerts_TellsAndRenewsWhatTheRunningGatewayServes(t *testing.T) {
 }
 
 func TestCerts_ShowTellsEverythingOfACertificate(t *testing.T) {
+	t.Parallel()
 	path := certsConfig(t)
 	startProcess(t, builtGateway(t), "run", "-c", path).waitFor("serving")
 	awaitSocket(t, path)
@@ -164,6 +166,7 @@ func certsShown(t *testing.T, path, name string) certificateReport {
 }
 
 func TestACME_OpenSSLAcceptsWhatIsObtained(t *testing.T) {
+	t.Parallel()
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
 		t.Skip("openssl is not installed")

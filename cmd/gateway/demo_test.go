@@ -9,6 +9,7 @@ import (
 // TestDemo_StartsAgainAfterItWasKilled kills the demo as it is; the backend that
 // it leaves behind must not keep the next one from starting.
 func TestDemo_StartsAgainAfterItWasKilled(t *testing.T) {
+	t.Parallel()
 	state, listen, backend := shortDir(t), fmt.Sprintf("127.0.0.1:%d", freePort(t)), fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	demo := func() *process {
 		p := startProcess(t, builtGateway(t), "demo", "--state", state, "--listen", listen, "--backend", backend)

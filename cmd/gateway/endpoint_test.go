@@ -8,6 +8,7 @@ import (
 // TestEndpoint_OneNameHasTheCertificateOfTheAddress serves one name with two
 // certificates: which one a client gets is a matter of the port it came to.
 func TestEndpoint_OneNameHasTheCertificateOfTheAddress(t *testing.T) {
+	t.Parallel()
 	ca, backend := newAuthority(t), newSlowBackend(t)
 	first, second := freePort(t), freePort(t)
 	// The second address is spelled in another way than the listener names it.

@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"flag"
 	"fmt"
 	"io"
 	"math/big"
@@ -20,6 +21,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -51,18 +54,32 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binaries.dir = dir
+	waitBesideEachOther()
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
 }
 
+// waitBesideEachOther lets more tests run at once than there are processors, since
+// most of them wait for other processes; -parallel says otherwise.
+func waitBesideEachOther() {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen {
+		_ = flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0)))
+	}
+}
+
 // builtGateway is the path of the real binary, as `make build` makes it.
-func builtGateway(t testing.TB) string { return builtWith(t, "gateway") }
+func builtGateway(t testing.TB) string { return builtWith(t, "gateway", "CGO_ENABLED=0") }
 
 // racyGateway is the binary under the race detector: slower and larger.
-func racyGateway(t testing.TB) string { return builtWith(t, "gateway-race", "-race") }
+func racyGateway(t testing.TB) string {
+	return builtWith(t, "gateway-race", "CGO_ENABLED=1", "-race")
+}
 
-func builtWith(t testing.TB, name string, flags ...string) string {
+func builtWith(t testing.TB, name, environment string, flags ...string) string {
 	t.Helper()
 	binaries.Lock()
 	defer binaries.Unlock()
@@ -71,6 +88,7 @@ func builtWith(t testing.TB, name string, flags ...string) string {
 	}
 	path := filepath.Join(binaries.dir, name)
 	build := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), "gateway/cmd/gateway")...)
+	build.Env = append(os.Environ(), environment)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", build, err, out)
 	}
@@ -128,16 +146,23 @@ func startProcess(t testing.TB, path string, args ...string) *process {
 }
 
 // end stops the program as an admin would, so that it takes its backends along,
-// and kills it if that is of no use.
+// and kills it if that is of no use. At a second signal it leaves them alone, so
+// that it has its time before.
 func (p *process) end() {
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM, syscall.SIGKILL} {
 		p.cmd.Process.Signal(s)
 		select {
 		case <-p.done:
 			return
-		case <-time.After(5 * time.Second):
+		case <-time.After(15 * time.Second):
 		}
 	}
+	<-p.done
+}
+
+// kill is for a program that takes its time to end.
+func (p *process) kill() {
+	p.cmd.Process.Kill()
 	<-p.done
 }
 
@@ -211,8 +236,12 @@ func startGateway(t testing.TB, binary, configuration string) *process {
 }
 
 // oneSite is a configuration with one site, whose certificate lies in a folder,
-// in front of one backend; more is put above the sites.
+// in front of one backend; more is put above the sites. The control socket is the
+// test's own.
 func oneSite(t testing.TB, certificates string, port int, backend, more string) string {
+	if !strings.Contains(more, "[admin]") {
+		more += "\n" + adminTable(t)
+	}
 	return fmt.Sprintf(`
 state = %q
 %s
@@ -239,15 +268,33 @@ func writeFile(t testing.TB, dir, name, text string) string {
 
 func notifyTerm(c chan<- os.Signal) { signal.Notify(c, syscall.SIGTERM) }
 
-// freePort is a port that nothing listened on a moment ago.
+// freePort is a port that is the test's own until its end. A socket that does not
+// listen holds it, so that the system gives it to nobody else, neither to who
+// listens on port 0 nor to a connection; and the socket lets a program of the test
+// listen on it, as all do that set SO_REUSEADDR.
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	syscall.ForkLock.RLock()
+	holder, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		syscall.CloseOnExec(holder)
+	}
+	syscall.ForkLock.RUnlock()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Cleanup(func() { syscall.Close(holder) })
+	if err := syscall.SetsockoptInt(holder, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Bind(holder, &syscall.SockaddrInet4{}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(holder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name.(*syscall.SockaddrInet4).Port
 }
 
 // authority is a certificate authority with an intermediate, as public ones are.

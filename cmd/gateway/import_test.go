@@ -104,6 +104,7 @@ func TestImport_PrintsTheCoverageThatTheREADMEHas(t *testing.T) {
 }
 
 func TestImportRehearsal_FindsWhatDiffersAndSendsNothingThatChangesThings(t *testing.T) {
+	t.Parallel()
 	needPrograms(t, "apache2")
 	w := newImportWorld(t, importCase{files: []importFile{{"httpd.conf", `
 Listen 127.0.0.1:@HTTP@

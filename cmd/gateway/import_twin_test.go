@@ -14,7 +14,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -125,29 +124,9 @@ type importWorld struct {
 	replace          *strings.Replacer
 }
 
-// lastImportPort counts the ports that importPort has given.
-var lastImportPort atomic.Int32
-
-// importPort is a port that no other case gets, and that the system gives to no
-// connection: many servers start here at once, and each port is used twice.
-func importPort(t *testing.T) int {
-	t.Helper()
-	for {
-		port := 20000 + os.Getpid()%8000 + int(lastImportPort.Add(1))
-		l, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
-		if err == nil {
-			l.Close()
-			return port
-		}
-		if port > 32000 {
-			t.Fatalf("no port is free: %v", err)
-		}
-	}
-}
-
 func newImportWorld(t *testing.T, c importCase) *importWorld {
 	t.Helper()
-	w := &importWorld{http: importPort(t), https: importPort(t), alt: importPort(t), authority: newAuthority(t), root: t.TempDir()}
+	w := &importWorld{http: freePort(t), https: freePort(t), alt: freePort(t), authority: newAuthority(t), root: t.TempDir()}
 	if err := os.Chmod(filepath.Dir(w.root), 0o755); err != nil { // httpd gives its rights up
 		t.Fatal(err)
 	}

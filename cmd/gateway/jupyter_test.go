@@ -46,6 +46,7 @@ users = ["alice"]
 // The JupyterHub is Debian's, the login is PAM's, the server is started as the
 // user: nothing in this is a stand-in but that its environment is not conda's.
 func TestJupyter_ARealHubBehindGatewayLogsInRunsAndUploads(t *testing.T) {
+	t.Parallel()
 	if !hosttest.Inside() {
 		h := hosttest.Boot(t, hosttest.Options{
 			Packages: []string{"jupyterhub", "jupyter-notebook", "python3-ipykernel"},
@@ -124,6 +125,7 @@ chmod 755 /opt/conda/bin/conda
 `
 
 func TestJupyter_AnEnvironmentOfItsOwnComesAndGoes(t *testing.T) {
+	t.Parallel()
 	h := hosttest.Boot(t, hosttest.Options{Seed: jupyterCondaSeed})
 	h.PutGateway(t)
 	h.Write(t, defaultConfig, strings.Replace(jupyterConfig, `prefix = "/usr"`, `port = 9000`, 1), 0o600)
@@ -148,6 +150,7 @@ func TestJupyter_AnEnvironmentOfItsOwnComesAndGoes(t *testing.T) {
 }
 
 func TestJupyter_AHubThatDoesNotStartIsTakenBack(t *testing.T) {
+	t.Parallel()
 	h := hosttest.Boot(t, hosttest.Options{Seed: jupyterCondaSeed + "sed -i 's/echo 5.2.1/exit 1/' /opt/conda/bin/conda"})
 	h.PutGateway(t)
 	h.Write(t, defaultConfig, strings.Replace(jupyterConfig, `prefix = "/usr"`, `port = 9000`, 1), 0o600)

@@ -240,6 +240,7 @@ func TestKill_FiveDeathsUnderLoadFailOnlyThePostsInFlight(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a load for 20 s")
 	}
+	t.Parallel()
 	w := newWorld(t, "1s")
 	killing := every(5, 20*time.Second, func(int) {
 		if pid := w.status().PID; pid != 0 {
@@ -259,6 +260,7 @@ func TestKill_FivePlannedRestartsUnderLoadFailNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a load for 20 s")
 	}
+	t.Parallel()
 	w := newWorld(t, "1s")
 	restarting := every(5, 20*time.Second, func(int) { w.do("backend", "restart") })
 	all := w.load(20 * time.Second)
@@ -267,6 +269,7 @@ func TestKill_FivePlannedRestartsUnderLoadFailNothing(t *testing.T) {
 }
 
 func TestKill_TheBackendOutlivesGatewayAndIsAdopted(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "0s")
 	before := w.status()
 	w.gateway.signal(syscall.SIGKILL)
@@ -308,6 +311,7 @@ func lives(pid int) bool {
 }
 
 func TestKill_ABackendThatIsFrozenForThreeSecondsCostsNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "0s")
 	pid := w.status().PID
 	freezing := every(1, time.Second, func(int) {

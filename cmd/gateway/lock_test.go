@@ -8,6 +8,7 @@ import (
 )
 
 func TestLock_ASecondGatewayLeavesTheFirstOnesBackendAlone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "0s")
 	before := w.status()
 
@@ -29,6 +30,7 @@ func TestLock_ASecondGatewayLeavesTheFirstOnesBackendAlone(t *testing.T) {
 }
 
 func TestHistory_IsAnEmptyListWhenNothingHappened(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "0s")
 	if text := w.do("history", "--json"); strings.TrimSpace(text) != "[]" {
 		t.Errorf("%q, want an empty list", text)

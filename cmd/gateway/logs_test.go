@@ -85,6 +85,7 @@ func (g *loggedGateway) exchange(t *testing.T, request string) int {
 }
 
 func TestLogs_AreReopenedOnSIGUSR1AndCountTheBytesInsideTLS(t *testing.T) {
+	t.Parallel()
 	g := startLoggedGateway(t, "%U %I %O")
 	for i, target := range []string{"/first", "/second"} {
 		request := "GET " + target + " HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n\r\n"
@@ -117,6 +118,7 @@ func (g *loggedGateway) rotateByHand(t *testing.T) {
 }
 
 func TestLogs_HoldNoSecrets(t *testing.T) {
+	t.Parallel()
 	g := startLoggedGateway(t, `%r %q %{Referer}i %{Cookie}i %{Authorization}i %{Set-Cookie}o`)
 	g.exchange(t, "GET /login?js_code=s3cret&appid=wx1&session%5Fkey=s3cret HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n"+
 		"Cookie: a=s3cret\r\nAuthorization: Basic s3cret\r\nReferer: https://x/?access_token=s3cret\r\n\r\n")

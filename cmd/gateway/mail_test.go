@@ -162,6 +162,7 @@ func (w *world) killOnce() int {
 }
 
 func TestMail_ADeathMakesOneThreadOfTwoMails(t *testing.T) {
+	t.Parallel()
 	box := newMailbox(t)
 	w := newWorldWith(t, "100ms", mailTable(box.addr))
 	w.do("backend", "restart")
@@ -208,6 +209,7 @@ const (
 )
 
 func TestMail_SurvivesWhatABackendPrints(t *testing.T) {
+	t.Parallel()
 	for script, wants := range map[string][]string{
 		hostileLines: {"\n| colour \u241b[31m red\n| \ufffd not UTF-8\n| Subject: forged\n| Bcc: all@example.com\n| .\n"},
 		endlessLine:  {"\n| xxxx", " more in this line]"},
@@ -252,6 +254,7 @@ func blackHole(t testing.TB) (address string) {
 }
 
 func TestMail_AServerThatHangsDelaysNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorldWith(t, "0s", mailTable(blackHole(t)))
 	for range 3 {
 		before := w.killOnce()
@@ -334,7 +337,10 @@ func (h *herd) recorded(name string) bool {
 	return bytes.Contains(text, []byte(fmt.Sprintf("%q: %q", "backend", name)))
 }
 
-func TestMail_KillingGatewayLosesNoIncident(t *testing.T) { losesNoIncident(t, 10, 1) }
+func TestMail_KillingGatewayLosesNoIncident(t *testing.T) {
+	t.Parallel()
+	losesNoIncident(t, 10, 1)
+}
 
 // TestSoak_KillingGatewayLosesNoneOfManyIncidents is the same with 50 kills and
 // 200 incidents: see `make soak`.
@@ -407,6 +413,7 @@ func mailTest(t *testing.T, tables string, args ...string) (out string, code int
 }
 
 func TestMailTest_ShowsTheConversationWithoutGatewayRunning(t *testing.T) {
+	t.Parallel()
 	box := newMailbox(t)
 	out, code := mailTest(t, mailTable(box.addr))
 	if code != 0 || !strings.Contains(out, "  > RCPT TO:<admin@example.com>\n") || !strings.Contains(out, "admin@example.com: taken\n") {
@@ -422,6 +429,7 @@ func TestMailTest_ShowsTheConversationWithoutGatewayRunning(t *testing.T) {
 }
 
 func TestMailTest_TellsWhoWasNotReachedAndWhatToDo(t *testing.T) {
+	t.Parallel()
 	box := newMailbox(t)
 	out, code := mailTest(t, mailTable(box.addr), "--to", "nobody@example.com,admin@example.com")
 	for _, want := range []string{"nobody@example.com: NOT taken: ", "550 5.1.1 no such user", "  -> The server refuses this receiver", "admin@example.com: taken\n", "A test is sent only once"} {
@@ -443,6 +451,7 @@ func TestMailTest_TellsWhoWasNotReachedAndWhatToDo(t *testing.T) {
 }
 
 func TestMailTest_TriesEachWebhook(t *testing.T) {
+	t.Parallel()
 	nobody := writeFile(t, t.TempDir(), "url", fmt.Sprintf("http://127.0.0.1:%d/hook", freePort(t)))
 	out, code := mailTest(t, fmt.Sprintf("[[webhook]]\nkind = \"generic\"\nname = \"ops\"\nurl_file = %q\n", nobody))
 	if code != 1 || !strings.Contains(out, "ops: NOT taken: ") || strings.Contains(out, "/hook") {
@@ -451,6 +460,7 @@ func TestMailTest_TriesEachWebhook(t *testing.T) {
 }
 
 func TestMail_IsTriedAtTheStart(t *testing.T) {
+	t.Parallel()
 	box := newMailbox(t)
 	w := newWorldWith(t, "0s", mailTable(box.addr)+"test_on_start = true\n")
 	if got := box.wait(t, 1)[0]; got.subject != "www1.example.com: this is a test" {
@@ -462,6 +472,7 @@ func TestMail_IsTriedAtTheStart(t *testing.T) {
 }
 
 func TestMail_TellsThatACertificateEndsOverARestartOnce(t *testing.T) {
+	t.Parallel()
 	box, ca := newMailbox(t), newAuthority(t)
 	files := t.TempDir()
 	ca.installUntil(t, files, time.Now().Add(10*24*time.Hour-time.Minute), "api.example.com")
@@ -525,6 +536,7 @@ func (c *chat) wait(t testing.TB, kind string) chatNotice {
 }
 
 func TestMail_ThatFailsIsToldInTheChatAndInTheStatus(t *testing.T) {
+	t.Parallel()
 	box, chat := newMailbox(t), newChat(t)
 	table := strings.Replace(mailTable(box.addr), `"none"`, `"starttls"`, 1) // which the server does not offer
 	table += fmt.Sprintf("[[webhook]]\nkind = \"generic\"\nname = \"ops\"\nurl_file = %q\n", writeFile(t, t.TempDir(), "url", chat.url+"/in"))
@@ -546,6 +558,7 @@ func TestMail_ThatFailsIsToldInTheChatAndInTheStatus(t *testing.T) {
 }
 
 func TestMail_ARefusedReceiverIsToldToTheOtherOnce(t *testing.T) {
+	t.Parallel()
 	box := newMailbox(t)
 	w := newWorldWith(t, "0s", strings.Replace(mailTable(box.addr), `["admin@example.com"]`, `["nobody@example.com", "admin@example.com"]`, 1))
 	w.killOnce()
@@ -568,6 +581,7 @@ func TestMail_ARefusedReceiverIsToldToTheOtherOnce(t *testing.T) {
 }
 
 func TestMailQueue_IsEmptyWhereNoMailIsConfigured(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "0s")
 	if out := w.do("mail", "queue"); out != "no notices wait\n" {
 		t.Errorf("got %q", out)
@@ -583,6 +597,7 @@ func TestMailQueue_IsEmptyWhereNoMailIsConfigured(t *testing.T) {
 }
 
 func TestMail_SpeaksChinese(t *testing.T) {
+	t.Parallel()
 	box := newMailbox(t)
 	w := newWorldWith(t, "0s", mailTable(box.addr)+"lang = \"zh\"\n")
 	w.killOnce()

@@ -73,6 +73,7 @@ func TestRun_GivesNoSignOfLifeBeforeItServes(t *testing.T) {
 }
 
 func TestRun_ServesWhoQueuedAtASocketOfTheServiceManager(t *testing.T) {
+	t.Parallel()
 	needPrograms(t, "systemd-socket-activate")
 	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
 	close(backend.release)

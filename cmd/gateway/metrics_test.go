@@ -35,6 +35,7 @@ func scrape(t *testing.T, port int) map[string]float64 {
 }
 
 func TestMetrics_TellPrometheusWhatHappens(t *testing.T) {
+	t.Parallel()
 	port := freePort(t)
 	w := newWorldWith(t, "0s", "")
 	w.change("[admin]", fmt.Sprintf("[admin]\nmetrics = \"127.0.0.1:%d\"", port))
@@ -70,6 +71,7 @@ func TestMetrics_TellPrometheusWhatHappens(t *testing.T) {
 }
 
 func TestMetrics_FollowTheConventionOfPrometheus(t *testing.T) {
+	t.Parallel()
 	port := freePort(t)
 	w := newWorldWith(t, "0s", "")
 	w.change("[admin]", fmt.Sprintf("[admin]\nmetrics = \"127.0.0.1:%d\"", port))
@@ -92,6 +94,7 @@ func TestMetrics_FollowTheConventionOfPrometheus(t *testing.T) {
 }
 
 func TestMetrics_AreHandedOverAndTakenAway(t *testing.T) {
+	t.Parallel()
 	port := freePort(t)
 	w := newWorldWith(t, "0s", "")
 	w.change("[admin]", fmt.Sprintf("[admin]\nmetrics = \"127.0.0.1:%d\"", port))

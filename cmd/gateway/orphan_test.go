@@ -12,6 +12,7 @@ import (
 )
 
 func TestOrphan_ABackendThatHidesItsOriginIsStillOurs(t *testing.T) {
+	t.Parallel()
 	nginx, err := exec.LookPath("nginx")
 	if err != nil {
 		t.Skip("nginx, which goes into the background and writes over its environment, is not installed")

@@ -76,6 +76,7 @@ func shortDir(t *testing.T) string {
 }
 
 func TestReadme_ShowsDemoCommandsThatWork(t *testing.T) {
+	t.Parallel()
 	needPrograms(t, "curl")
 	home, binary := shortDir(t), builtGateway(t)
 	https, second, backend := freePort(t), freePort(t), freePort(t)
@@ -251,6 +252,7 @@ func (h *readmeHost) start() *process {
 }
 
 func TestReadme_LeadsFromAZipFileToARunningFrontDoor(t *testing.T) {
+	t.Parallel()
 	h := newReadmeHost(t)
 	h.doAll("host: install")
 	h.doAll("host: certificate")

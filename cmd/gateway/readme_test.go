@@ -320,6 +320,7 @@ func TestReadme_NamesEveryLogDirective(t *testing.T) {
 }
 
 func TestReadme_NamesEveryKeyOfTheJSONLog(t *testing.T) {
+	t.Parallel()
 	_, list, found := strings.Cut(readmeSection(t, "### Log formats"), "object with the keys ")
 	if !found {
 		t.Fatal("README.md does not list the keys of the JSON log")
@@ -379,6 +380,7 @@ func literal(n ast.Node) (text string, is bool) {
 // Messages that README.md quotes are searched for in the sources, part by part
 // between the "..." that stand for what differs.
 func TestReadme_QuotesOnlyMessagesThatExist(t *testing.T) {
+	t.Parallel()
 	texts := literals(t, func(string, ast.Node) {})
 	quoted := 0
 	for _, message := range readmeMessages(t) {
@@ -423,6 +425,7 @@ func readmeMessages(t *testing.T) []string {
 
 // Every reason for which the proxy answers itself, or breaks off, has a remedy.
 func TestReadme_HasARemedyForEveryReason(t *testing.T) {
+	t.Parallel()
 	section := readmeSection(t, "## When something is wrong")
 	reasons := map[string]bool{}
 	literals(t, func(file string, n ast.Node) {

@@ -64,6 +64,7 @@ func (w *world) get(client *http.Client, port int) int {
 }
 
 func TestReload_ASignalOrAVerbTakesTheFileOver(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "0s")
 	client, added := w.ca.client(t, false), freePort(t)
 	before := w.status()
@@ -89,6 +90,7 @@ func TestReload_ASignalOrAVerbTakesTheFileOver(t *testing.T) {
 }
 
 func TestReload_ABadFileChangesNothingAndIsToldWhole(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "0s")
 	taken := freePort(t)
 	blocker, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", taken))
@@ -133,6 +135,7 @@ func TestReload_ABadFileChangesNothingAndIsToldWhole(t *testing.T) {
 }
 
 func TestReload_RestartsABackendOnlyIfItIsStartedInAnotherWay(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "0s")
 	before := w.status()
 	w.change("env = [", "stop_grace = '7s'\nenv = [")
@@ -172,6 +175,7 @@ func TestReload_RestartsABackendOnlyIfItIsStartedInAnotherWay(t *testing.T) {
 }
 
 func TestReload_RenamesABackendAtTheSameAddress(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "0s")
 	before := w.status()
 	w.change(`backend = "api"`, `backend = "renamed"`, `name = "api"`, `name = "renamed"`)
@@ -188,6 +192,7 @@ func TestReload_RenamesABackendAtTheSameAddress(t *testing.T) {
 }
 
 func TestReload_SeveralAtOnceEndInTheLastFileAndOneProcess(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "0s")
 	w.change("env = [", `env = ["ROUND=0", `)
 	for i := range 9 {
@@ -212,6 +217,7 @@ func TestReload_SeveralAtOnceEndInTheLastFileAndOneProcess(t *testing.T) {
 }
 
 func TestReload_WebSocketsAndRequestsInFlightLiveOn(t *testing.T) {
+	t.Parallel()
 	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
 	text := oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, adminTable(t))
 	path := writeFile(t, t.TempDir(), "config.toml", text)
@@ -242,6 +248,7 @@ func TestReload_WebSocketsAndRequestsInFlightLiveOn(t *testing.T) {
 }
 
 func TestReload_MovesTheControlSocketAndTheLogs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "0s")
 	dir := shortDir(t)
 	socket, log := filepath.Join(dir, "moved.sock"), filepath.Join(dir, "moved.log")
@@ -268,6 +275,7 @@ func TestReload_AThousandLeakNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("reloads a thousand times")
 	}
+	t.Parallel()
 	w := newWorld(t, "0s")
 	client := w.ca.client(t, true)
 	good, err := os.ReadFile(w.config)
@@ -324,6 +332,7 @@ func (w *world) resources() resources {
 }
 
 func TestReload_ACertificateThatClientsWouldRefuseChangesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "0s")
 	text, _ := os.ReadFile(w.config)
 	for line := range strings.Lines(string(text)) {

@@ -13,6 +13,7 @@ import (
 // TestReplace_ANewCertificateIsServedWithinFiveSeconds replaces the files of a
 // running gateway as an admin does, and counts handshakes that failed meanwhile.
 func TestReplace_ANewCertificateIsServedWithinFiveSeconds(t *testing.T) {
+	t.Parallel()
 	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
 	dir := ca.install(t, "api.example.com")
 	p := startGateway(t, racyGateway(t), oneSite(t, dir, port, backend.URL, ""))

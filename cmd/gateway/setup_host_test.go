@@ -57,6 +57,7 @@ func setupRuns(t *testing.T, h *hosttest.Host) []host.Run {
 }
 
 func TestSetup_MakesARealHostReadyAndTakesItBack(t *testing.T) {
+	t.Parallel()
 	h, key := setupHost(t)
 	before := setupTree(t, h)
 
@@ -135,6 +136,7 @@ func setupBlocked(t *testing.T, h *hosttest.Host) (apply *exec.Cmd, printed *byt
 }
 
 func TestSetup_TakesARealHostBackAfterASignal(t *testing.T) {
+	t.Parallel()
 	h, _ := setupHost(t)
 	h.Script(t, setupBlock)
 	before := setupTree(t, h)
@@ -153,6 +155,7 @@ func TestSetup_TakesARealHostBackAfterASignal(t *testing.T) {
 }
 
 func TestSetup_TakesARealHostBackAfterAKill(t *testing.T) {
+	t.Parallel()
 	h, _ := setupHost(t)
 	h.Script(t, setupBlock)
 	before := setupTree(t, h)

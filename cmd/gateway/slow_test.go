@@ -12,9 +12,11 @@ import (
 )
 
 // TestSlow_AttacksDoNotKeepAWellBehavedClientOut lets slowhttptest attack the
-// real binary in its three ways with a thousand connections, and asks like a
-// normal client meanwhile, from the same address.
+// real binary in its three ways with a thousand connections, or with 250 where each
+// first fills the system's buffers with megabytes, and asks like a normal client
+// meanwhile, from the same address, for as long as it takes to ask often enough.
 func TestSlow_AttacksDoNotKeepAWellBehavedClientOut(t *testing.T) {
+	t.Parallel()
 	attacker, err := exec.LookPath("slowhttptest")
 	if err != nil {
 		t.Skip("slowhttptest is not installed (Debian package slowhttptest)")
@@ -32,23 +34,23 @@ func TestSlow_AttacksDoNotKeepAWellBehavedClientOut(t *testing.T) {
 	t.Cleanup(backend.Close)
 
 	attacks := map[string][]string{
-		"slow headers": {"-H", "-i", "2"},
-		"slow bodies":  {"-B", "-i", "2", "-s", "1000000"},
-		"slow readers": {"-X", "-w", "10", "-y", "20", "-n", "1", "-z", "32"},
+		"slow headers": {"-H", "-i", "2", "-c", "1000"},
+		"slow bodies":  {"-B", "-i", "2", "-s", "1000000", "-c", "1000"},
+		"slow readers": {"-X", "-w", "10", "-y", "20", "-n", "1", "-z", "32", "-c", "250"},
 	}
 	for name, flags := range attacks {
 		t.Run(name, func(t *testing.T) {
 			port := freePort(t)
 			p := startGateway(t, builtGateway(t), oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, ""))
 			target := fmt.Sprintf("https://localhost:%d/large", port)
-			attack := exec.Command(attacker, append(flags, "-c", "1000", "-r", "500", "-l", "6", "-u", target)...)
+			attack := exec.Command(attacker, append(flags, "-r", "500", "-l", "60", "-u", target)...)
 			if err := attack.Start(); err != nil {
 				t.Fatal(err)
 			}
-			ended := make(chan error, 1)
-			go func() { ended <- attack.Wait() }()
-			t.Cleanup(func() { attack.Process.Kill() })
-			served, slowest := askUntil(t, ca, port, ended)
+			ended := make(chan struct{})
+			go func() { _ = attack.Wait(); close(ended) }()
+			t.Cleanup(func() { attack.Process.Kill(); <-ended })
+			served, slowest := askDuring(t, ca, port, ended)
 			peak := residentPeak(t, p.cmd.Process.Pid)
 			t.Logf("%d requests served beside the attack, the slowest in %v, resident memory at most %d KiB", served, slowest.Round(time.Millisecond), peak)
 			if served < 5 {
@@ -61,13 +63,18 @@ func TestSlow_AttacksDoNotKeepAWellBehavedClientOut(t *testing.T) {
 	}
 }
 
-// askUntil asks on new connections, one after the other, until the attack ended.
-func askUntil(t *testing.T, ca *authority, port int, ended <-chan error) (served int, slowest time.Duration) {
+// askDuring asks on new connections, one after the other: for some seconds, in
+// which all of the attack arrives, and until it was served a few times, or the
+// attack has ended.
+func askDuring(t *testing.T, ca *authority, port int, ended <-chan struct{}) (served int, slowest time.Duration) {
 	t.Helper()
-	for {
+	least := time.After(6 * time.Second)
+	for served < 5 || least != nil {
 		select {
 		case <-ended:
 			return served, slowest
+		case <-least:
+			least = nil
 		default:
 		}
 		client := ca.client(t, false)
@@ -79,4 +86,5 @@ func askUntil(t *testing.T, ca *authority, port int, ended <-chan error) (served
 		}
 		served, slowest = served+1, max(slowest, time.Since(begun))
 	}
+	return served, slowest
 }

@@ -60,6 +60,7 @@ func (w *staticsWorld) ask(url string) (status int, location, body string) {
 }
 
 func TestStatics_TheSitesOfTheReadmeAnswerAsItSays(t *testing.T) {
+	t.Parallel()
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.Path) }))
 	t.Cleanup(backend.Close)
 	w := newStaticsWorld(t, readmeBlock(t, "file: static")+readmeBlock(t, "file: redirects")+fmt.Sprintf("[[backend]]\nname = \"api\"\nurl = %q\n", backend.URL))
@@ -86,6 +87,7 @@ func TestStatics_TheSitesOfTheReadmeAnswerAsItSays(t *testing.T) {
 
 // A site of files needs no backend, and a new file in the folder needs nothing.
 func TestStatics_AFileWithoutBackendsIsCheckedServedAndReloaded(t *testing.T) {
+	t.Parallel()
 	site := "[[site]]\nname = \"www.example.com\"\nlisten = [\":443\"]\ncertificate = \"files\"\nfiles = \"/etc/gateway/ssl\"\nroot = \"/srv/www\"\n"
 	w := newStaticsWorld(t, site)
 	if out := w.do("check"); !strings.Contains(out, "sites: 1, backends: 0") {

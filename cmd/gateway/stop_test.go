@@ -74,6 +74,7 @@ func ask(client *http.Client, url string) <-chan answer {
 }
 
 func TestStop_RequestsInFlightFinishAndNewConnectionsAreRefused(t *testing.T) {
+	t.Parallel()
 	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
 	p := startGateway(t, racyGateway(t), oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, "[timeouts]\ndrain = '60s'"))
 	url := fmt.Sprintf("https://api.example.com:%d/", port)
@@ -109,6 +110,7 @@ func waitUntilRefused(t *testing.T, port int) {
 }
 
 func TestStop_DrainIsBounded(t *testing.T) {
+	t.Parallel()
 	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
 	p := startGateway(t, racyGateway(t), oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, "[timeouts]\ndrain = '200ms'"))
 	answers := ask(ca.client(t, false), fmt.Sprintf("https://api.example.com:%d/", port))
@@ -121,6 +123,7 @@ func TestStop_DrainIsBounded(t *testing.T) {
 }
 
 func TestStop_ASecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
 	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
 	p := startGateway(t, racyGateway(t), oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, "[timeouts]\ndrain = '1h'"))
 	answers := ask(ca.client(t, false), fmt.Sprintf("https://api.example.com:%d/", port))
@@ -137,6 +140,7 @@ func TestStop_ASecondSignalEndsAtOnce(t *testing.T) {
 }
 
 func TestStop_WebSocketsGetTheirOwnGrace(t *testing.T) {
+	t.Parallel()
 	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
 	p := startGateway(t, racyGateway(t), oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, "[timeouts]\ndrain = '5s'\nupgraded = '1h'"))
 	c, _, err := websocket.Dial(t.Context(), fmt.Sprintf("wss://api.example.com:%d/ws", port), &websocket.DialOptions{HTTPClient: ca.client(t, false)})
@@ -155,6 +159,7 @@ func TestStop_WebSocketsGetTheirOwnGrace(t *testing.T) {
 }
 
 func TestStop_WebSocketsAreCutAfterTheirGrace(t *testing.T) {
+	t.Parallel()
 	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
 	p := startGateway(t, racyGateway(t), oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, "[timeouts]\nupgraded = '100ms'"))
 	c, _, err := websocket.Dial(t.Context(), fmt.Sprintf("wss://api.example.com:%d/ws", port), &websocket.DialOptions{HTTPClient: ca.client(t, false)})

@@ -56,6 +56,7 @@ done
 }
 
 func TestCertsTrust_MakesCurlAcceptTheSiteUntilItIsUndone(t *testing.T) {
+	t.Parallel()
 	needPrograms(t, "curl", "update-ca-certificates")
 	path, port := localSite(t)
 	command := builtGateway(t) + " certs trust -c " + path
@@ -92,6 +93,7 @@ echo "at last: $(curl -s --max-time 30 %[1]s || echo refused)"
 }
 
 func TestCertsTrust_PrintsHowItIsDoneWhereItMayNot(t *testing.T) {
+	t.Parallel()
 	path, _ := localSite(t)
 	code, out, told := gatewayCommand("certs", "trust", "--print", "-c", path)
 	for _, want := range []string{"/local-ca/root.crt", "Firefox", "Certificate Trust Settings", "curl --cacert", "stays in gateway's state folder"} {
@@ -123,6 +125,7 @@ func TestCertsTrust_SaysWhatIsMissing(t *testing.T) {
 }
 
 func TestCertsTrust_TellsAUserWithoutTheRightWhatToType(t *testing.T) {
+	t.Parallel()
 	path, _ := localSite(t)
 	var out strings.Builder
 	subject := truster{store: host.NewTrustStore(), config: path, out: &out}

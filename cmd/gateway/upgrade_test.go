@@ -55,6 +55,7 @@ func awaitEnd(pid int, within time.Duration) {
 }
 
 func TestUpgrade_AnotherProcessServesAndTheBackendIsNotTouched(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "0s")
 	before, old := w.status(), w.gateway.cmd.Process.Pid
 	report := w.upgraded()
@@ -86,6 +87,7 @@ func TestUpgrade_UnderLoadFailsNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a load for 10 s")
 	}
+	t.Parallel()
 	w := newWorld(t, "0s")
 	upgrading := every(5, 10*time.Second, func(int) { w.upgraded() })
 	all := w.load(10 * time.Second)
@@ -94,6 +96,7 @@ func TestUpgrade_UnderLoadFailsNothing(t *testing.T) {
 }
 
 func TestUpgrade_AProgramThatIsNoGoodChangesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "0s")
 	old, backend := w.gateway.cmd.Process.Pid, w.status().PID
 	good, err := os.ReadFile(w.config)
@@ -153,6 +156,7 @@ func beHeir() int {
 }
 
 func TestUpgrade_TheDutyComesBackWhenTheNewProcessDiesWithIt(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "0s")
 	backend := w.status().PID
 	self, err := os.Executable()
@@ -180,6 +184,7 @@ func TestUpgrade_TheDutyComesBackWhenTheNewProcessDiesWithIt(t *testing.T) {
 }
 
 func TestUpgrade_WebSocketsAndRequestsInFlightStayWithTheOldProcess(t *testing.T) {
+	t.Parallel()
 	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
 	w := &world{t: t, ca: ca, port: port}
 	w.config = writeFile(t, t.TempDir(), "config.toml", oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, adminTable(t)))
@@ -216,6 +221,7 @@ func TestUpgrade_WebSocketsAndRequestsInFlightStayWithTheOldProcess(t *testing.T
 }
 
 func TestUpgrade_AWebSocketOutlivesSeveralUpgradesAndEndsWithTheLastGateway(t *testing.T) {
+	t.Parallel()
 	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
 	w := &world{t: t, ca: ca, port: port}
 	w.config = writeFile(t, t.TempDir(), "config.toml",

@@ -99,6 +99,7 @@ func phoneSetups() []phoneSetup {
 }
 
 func TestWeChatCheck_NamesEveryFaultOfNginxAndNoOther(t *testing.T) {
+	t.Parallel()
 	needPrograms(t, "nginx", "openssl")
 	world := newPhoneWorld(t)
 	for _, setup := range phoneSetups() {
@@ -110,6 +111,7 @@ func TestWeChatCheck_NamesEveryFaultOfNginxAndNoOther(t *testing.T) {
 }
 
 func TestWeChatCheck_NamesEveryFaultOfApacheAndNoOther(t *testing.T) {
+	t.Parallel()
 	needPrograms(t, "apache2", "openssl")
 	world := newPhoneWorld(t)
 	for _, setup := range phoneSetups() {
@@ -165,6 +167,7 @@ func (w *phoneWorld) check(t *testing.T, port int, flags ...string) (report wech
 }
 
 func TestWeChatCheck_PassesEverythingOfGateway(t *testing.T) {
+	t.Parallel()
 	world, port := newPhoneWorld(t), freePort(t)
 	more := fmt.Sprintf("[admin]\nsocket = %q\n", filepath.Join(shortDir(t), "s"))
 	startGateway(t, builtGateway(t), oneSite(t, filepath.Dir(world.files(t, "good").certificate), port, "http://"+phoneBackend(t), more))
@@ -193,6 +196,7 @@ func TestWeChatCheck_PassesEverythingOfGateway(t *testing.T) {
 }
 
 func TestWeChatCheck_PrintsListRemediesAndConsole(t *testing.T) {
+	t.Parallel()
 	needPrograms(t, "nginx")
 	world := newPhoneWorld(t)
 	port := world.startNginx(t, phoneSetup{files: "leaf only"})
@@ -219,6 +223,7 @@ func TestWeChatCheck_PrintsListRemediesAndConsole(t *testing.T) {
 }
 
 func TestReadme_ShowsWhatWeChatCheckPrints(t *testing.T) {
+	t.Parallel()
 	needPrograms(t, "nginx")
 	world := newPhoneWorld(t)
 	port := fmt.Sprint(world.startNginx(t, phoneSetup{files: "leaf only", nginx: "ssl_protocols TLSv1.2 TLSv1.3; "}))
@@ -268,6 +273,7 @@ func TestWeChatCheck_RefusesWrongCommandLines(t *testing.T) {
 
 // What is installed is judged by the same code that looks at what is served.
 func TestCheck_TellsWhetherPhonesWouldAcceptEachCertificate(t *testing.T) {
+	t.Parallel()
 	world := newPhoneWorld(t)
 	gateway := builtGateway(t)
 	intermediate := writeFile(t, t.TempDir(), "trusted.pem", pemOf("CERTIFICATE", world.ca.cert.Raw)+pemOf("CERTIFICATE", world.lower.cert.Raw))
