@@ -1,7 +1,7 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 PACKAGES   ?= ./...
-PROFILED   ?= h1-1k,h1-10k,h2-1k
+PROFILED   ?= h1-1k,h1-10k,h2-1k,full,resumed,down,up
 
 .PHONY: run build test tools format vet lint unit bench bench-go profile pgo soak fuzz clean
 

@@ -54,6 +54,9 @@ type finder struct {
 func finders() []finder {
 	return []finder{
 		{"nginx", findNginx},
+		{"haproxy", findHAProxy},
+		{"apache", findApache},
+		{"caddy", findCaddy},
 		{"httputil", findPlain},
 	}
 }

@@ -18,12 +18,14 @@ type machine struct {
 	Versions []string `json:"versions"`
 	Rounds   int      `json:"rounds"`
 	Seconds  float64  `json:"seconds"`
+	Idle     int      `json:"idle"` // connections when memory is read
+	Settle   string   `json:"settle"`
 }
 
 func (w *workshop) machine() machine {
 	m := machine{
 		Date: time.Now().Format(time.DateOnly), CPU: processor(), Cores: runtime.NumCPU(), Kernel: kernel(),
-		Go: runtime.Version(), Rounds: w.rounds, Seconds: w.time.Seconds(),
+		Go: runtime.Version(), Rounds: w.rounds, Seconds: w.time.Seconds(), Idle: w.idle, Settle: w.settle.String(),
 	}
 	for _, c := range w.contenders {
 		m.Versions = append(m.Versions, c.name+" "+c.version)
@@ -33,8 +35,8 @@ func (w *workshop) machine() machine {
 
 func (m machine) String() string {
 	return fmt.Sprintf("%s: %s, %d cores, Linux %s, %s; %d rounds of %v s each.\n%s.\n"+
-		"TLS 1.3 (X25519, %s, certificate ECDSA P-256), %d connections, %d streams each with HTTP/2, keep-alive to the backend, access log to a file.",
-		m.Date, m.CPU, m.Cores, m.Kernel, m.Go, m.Rounds, m.Seconds, strings.Join(m.Versions, "; "), cipher, connections, streams)
+		"TLS 1.3 (X25519, %s, certificate ECDSA P-256), %d connections, %d streams each with HTTP/2, keep-alive to the backend, access log to a file; memory with %d connections after %s of rest.",
+		m.Date, m.CPU, m.Cores, m.Kernel, m.Go, m.Rounds, m.Seconds, strings.Join(m.Versions, "; "), cipher, connections, streams, m.Idle, m.Settle)
 }
 
 // processor is the model as /proc/cpuinfo has it, or the architecture.

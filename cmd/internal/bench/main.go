@@ -36,10 +36,12 @@ func run(ctx context.Context, args []string, out, log io.Writer) int {
 		return told(log, serveBackend(ctx))
 	}
 	o, err := parseOptions(args, log)
-	if errors.Is(err, flag.ErrHelp) {
+	switch {
+	case errors.Is(err, flag.ErrHelp):
 		return 0
-	}
-	if err != nil {
+	case errors.Is(err, errTold):
+		return 2
+	case err != nil:
 		fmt.Fprintln(log, "bench:", err)
 		return 2
 	}

@@ -13,6 +13,10 @@ type measurement struct {
 	key  string // for the flag -rows
 	rows []row
 	take func(ctx context.Context, w *workshop, c contender) ([]float64, error)
+
+	// together, in the place of take, measures all contenders side by side. What
+	// does not depend on what else the machine does is taken once and not each round.
+	together func(ctx context.Context, w *workshop) (map[string][]float64, error)
 }
 
 // row is a line of the table. Less is better in all of them.
@@ -28,6 +32,13 @@ func measurements() []measurement {
 		cpuPerRequest("h1-1k", "CPU us/request, HTTP/1.1, 1 KiB", wrk(1<<10)),
 		cpuPerRequest("h1-10k", "CPU us/request, HTTP/1.1, 10 KiB", wrk(10<<10)),
 		cpuPerRequest("h2-1k", "CPU us/request, HTTP/2, 1 KiB", h2load(1<<10)),
+		cpuPerRequest("full", "CPU us, full handshake + request", handshakes(false)),
+		cpuPerRequest("resumed", "CPU us, resumed handshake + request", handshakes(true)),
+		cpuPerGiB("down", "CPU s/GiB down", download),
+		cpuPerGiB("up", "CPU s/GiB up", upload),
+		latency(),
+		startup(),
+		idleMemory(),
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -15,6 +16,8 @@ type options struct {
 	rows     []string      // keys of measurements; empty: all
 	rounds   int           // how often each figure is taken; the median counts
 	time     time.Duration // how long each load lasts
+	idle     int           // connections that are idle at a time
+	settle   time.Duration // how long idle connections rest before memory is read
 	binaries []binary      // builds of gateway to compare
 	profile  string        // file for gateway's CPU profile; empty: none
 	json     bool
@@ -23,6 +26,10 @@ type options struct {
 // binary is a build of gateway that is measured under a name of its own.
 type binary struct{ name, path string }
 
+// errTold means that the command line is wrong and package flag has said so.
+var errTold = errors.New("see above")
+
+// parseOptions writes what -help asks for, and most complaints, to log itself.
 func parseOptions(args []string, log io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -33,9 +40,13 @@ func parseOptions(args []string, log io.Writer) (options, error) {
 	flags.IntVar(&o.rounds, "rounds", 3, "take each figure so many times; the median counts")
 	seconds := flags.Float64("seconds", 5, "how long each load lasts")
 	flags.StringVar(&o.profile, "profile", "", "the file to write a CPU profile to, of a gateway built with -tags profile")
+	flags.IntVar(&o.idle, "idle", 4000, "how many idle connections there are when memory is read")
+	flags.DurationVar(&o.settle, "settle", 150*time.Second, "how long idle connections rest before memory is read; Go's garbage collector needs more than 2m")
 	flags.BoolVar(&o.json, "json", false, "print JSON in the place of the table")
-	if err := flags.Parse(args); err != nil {
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return o, err
+	} else if err != nil {
+		return o, errTold
 	}
 	o.only, o.rows = list(*only), list(*rows)
 	o.time = time.Duration(*seconds * float64(time.Second))
@@ -52,6 +63,9 @@ func (o options) check(rest []string) error {
 	}
 	if o.time < 100*time.Millisecond {
 		return fmt.Errorf("-seconds %v: write 0.1 or more", o.time.Seconds())
+	}
+	if o.idle < 1 {
+		return fmt.Errorf("-idle %d: write 1 or more", o.idle)
 	}
 	for _, key := range o.rows {
 		if !slices.Contains(measurementKeys(), key) {

@@ -86,21 +86,52 @@ func (w *workshop) measureAll(ctx context.Context) (results, error) {
 	all := results{}
 	for round := range w.rounds {
 		for _, m := range w.measurements {
-			for i := range w.contenders {
-				c := w.contenders[(i+round)%len(w.contenders)]
-				values, err := m.take(ctx, w, c)
-				if ctx.Err() != nil {
-					return nil, errors.New("stopped")
-				}
-				if err != nil {
-					return nil, fmt.Errorf("%s of %s: %w", m.key, c.name, err)
-				}
-				fmt.Fprintf(w.log, "round %d of %d: %s: %s: %s\n", round+1, w.rounds, m.key, c.name, m.format(values))
-				all.add(m.key, c.name, values)
+			err := w.measure(ctx, m, round, all)
+			if ctx.Err() != nil {
+				return nil, errors.New("stopped")
+			}
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", m.key, err)
 			}
 		}
 	}
 	return all, nil
+}
+
+// measure takes one measurement of every contender in one round.
+func (w *workshop) measure(ctx context.Context, m measurement, round int, all results) error {
+	if m.together != nil {
+		return w.measureTogether(ctx, m, round, all)
+	}
+	for i := range w.contenders {
+		c := w.contenders[(i+round)%len(w.contenders)]
+		values, err := m.take(ctx, w, c)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+		w.add(m, c.name, round, values, all)
+	}
+	return nil
+}
+
+func (w *workshop) measureTogether(ctx context.Context, m measurement, round int, all results) error {
+	if round > 0 {
+		return nil
+	}
+	values, err := m.together(ctx, w)
+	if err != nil {
+		return err
+	}
+	for _, c := range w.contenders {
+		w.add(m, c.name, round, values[c.name], all)
+	}
+	return nil
+}
+
+// add keeps the values and shows them to whoever waits for the table.
+func (w *workshop) add(m measurement, name string, round int, values []float64, all results) {
+	fmt.Fprintf(w.log, "round %d of %d: %s: %s: %s\n", round+1, w.rounds, m.key, name, m.format(values))
+	all.add(m.key, name, values)
 }
 
 // backendProcess is this program once more, as the backend.
