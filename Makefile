@@ -3,13 +3,19 @@ VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo u
 PACKAGES   ?= ./...
 PROFILED   ?= h1-1k,h1-10k,h2-1k,full,resumed,down,up
 
-.PHONY: run build test tools format vet lint unit bench bench-go profile pgo soak fuzz clean
+.PHONY: run build deb dist test tools format vet lint unit bench bench-go profile pgo soak fuzz clean
 
 run: build ## build, and serve the demo: no root, no file, no network
 	bin/gateway demo
 
 build: ## build bin/gateway
 	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/gateway ./cmd/gateway
+
+deb: ## packages for Debian and Ubuntu in dist/
+	@VERSION='$(VERSION)' .ci/package deb dist
+
+dist: ## archives for Linux and macOS in dist/, with their checksums
+	@VERSION='$(VERSION)' .ci/package dist dist
 
 test: tools format vet lint unit ## install what the tests need, then everything that must hold
 
@@ -23,6 +29,7 @@ format:
 vet:
 	go vet ./...
 	GOOS=darwin go vet ./...
+	go vet -tags packaging ./cmd/gateway
 
 lint:
 	go run $(STATICCHECK) ./...

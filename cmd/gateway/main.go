@@ -1,3 +1,5 @@
+//go:build !packaging
+
 // Command gateway is the front door of a small team's backend: it serves HTTPS,
 // proxies to the backend, keeps it running and tells the admins.
 //

@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"gateway/cmd/internal/bench":         nil,
 	"gateway/cmd/internal/bench/plain":   nil,
 	"gateway/cmd/internal/demo":          nil,
+	"gateway/cmd/internal/manual":        nil,
 	"gateway/cmd/internal/wechat":        {"gateway/certs"}, // which judges TLS and certificates of any server
 }
 

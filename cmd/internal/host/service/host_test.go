@@ -69,6 +69,13 @@ func serviceHost(t *testing.T, file string, o hosttest.Options) *hosttest.Host {
 	t.Helper()
 	h := hosttest.Boot(t, o)
 	h.PutGateway(t)
+	serviceFiles(t, h, file)
+	return h
+}
+
+// serviceFiles are what an admin has before there is a service.
+func serviceFiles(t *testing.T, h *hosttest.Host, file string) {
+	t.Helper()
 	certificate, key := serviceCertificate(t)
 	h.Write(t, "/etc/gateway/config.toml", file, 0o600)
 	h.Write(t, "/etc/gateway/ssl/server.crt", certificate, 0o600)
@@ -79,7 +86,6 @@ useradd --create-home api
 echo "hello from the backend" >/srv/api/index.html
 chown -R api: /srv/api
 chmod 750 /srv/api`)
-	return h
 }
 
 func serviceApply(t *testing.T, h *hosttest.Host) string {

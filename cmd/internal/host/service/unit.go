@@ -28,14 +28,21 @@ type unit struct {
 
 // text is the unit (systemd.unit(5)).
 func (u unit) text() string {
-	var b strings.Builder
-	b.WriteString(`# Written by "gateway setup apply service", which writes it anew when the file of
+	return `# Written by "gateway setup apply service", which writes it anew when the file of
 # gateway asks for more or less. Changes of your own: systemctl edit gateway
 
-[Unit]
+` + u.sections()
+}
+
+// sections are the unit without a word on where it comes from.
+func (u unit) sections() string {
+	var b strings.Builder
+	b.WriteString(`[Unit]
 Description=gateway, the front door
 Wants=network-online.target
 After=network-online.target
+# Where the program was removed it is not tried again and again.
+AssertFileIsExecutable=` + strings.ReplaceAll(u.program, "%", "%%") + `
 # It is started again for as long as it takes.
 StartLimitIntervalSec=0
 
