@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -130,9 +131,12 @@ func (l *AccessLog) Run(ctx context.Context) error {
 }
 
 // write writes a line together with those that wait behind it, so that a busy
-// log costs one system call for many lines and a quiet one is up to date.
+// log costs one system call for many lines and a quiet one is up to date. The
+// scheduler runs this goroutine at once when the first line comes; whoever else is
+// ready to run goes first, and may add a line.
 func (l *AccessLog) write(writer *lineWriter, line *[]byte) {
 	l.take(writer, line)
+	runtime.Gosched()
 	for !writer.full() {
 		select {
 		case line := <-l.queue:

@@ -25,7 +25,7 @@ type clientBody struct {
 	source   io.ReadCloser
 	ctx      context.Context
 	limit    int64 // 0: none
-	pace     *pace
+	pace     pace
 	expects  bool // the client sends nothing before it is told to
 	trailers func()
 
@@ -37,12 +37,12 @@ type clientBody struct {
 	closed bool
 }
 
-func newClientBody(r *http.Request, w *pacedWriter, limit int64, patience time.Duration) *clientBody {
-	return &clientBody{
-		source: r.Body, ctx: r.Context(), limit: limit, expects: wantsContinue(r),
-		pace:  newPace(patience, w.controller.SetReadDeadline),
-		ended: r.Body == nil || r.Body == http.NoBody,
-	}
+// init is for a body that is part of a call, whose answer goes to w.
+func (b *clientBody) init(r *http.Request, w *pacedWriter, patience time.Duration) {
+	b.source, b.ctx = r.Body, r.Context()
+	b.ended = r.Body == nil || r.Body == http.NoBody
+	b.expects = !b.ended && wantsContinue(r)
+	b.pace.init(patience, readDeadlineOf{&w.controller}, w.pace.watchdogs)
 }
 
 // Read is called by one goroutine at a time, which may outlive the handler.

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
 
 // call is one request on its way through the handler.
 type call struct {
+	parts    *callParts // which it is one of
 	w        *pacedWriter
 	r        *http.Request
 	conn     *conn // nil without gateway's own server
@@ -26,29 +28,46 @@ type call struct {
 
 	sent          time.Time // when the backend was asked
 	gate          *gate     // of the backend that has the request; nil before and after
-	sourceFailure error     // how reading the backend's response, or the file, has failed
-	aborted       bool      // the response ends without being complete
+	interim       interim
+	sourceFailure error // how reading the backend's response, or the file, has failed
+	aborted       bool  // the response ends without being complete
 }
 
-// callKey is where a request's context holds its call.
-type callKey struct{}
-
+// callOf finds the call of a request that a Handler serves.
 func callOf(ctx context.Context) *call {
-	c, _ := ctx.Value(callKey{}).(*call)
-	return c
+	if x := exchangeOf(ctx); x != nil {
+		return x.call
+	}
+	return nil
+}
+
+// callParts is all that a call is made of, in one piece: an allocation costs more
+// than the memory.
+type callParts struct {
+	call
+	writer pacedWriter
+	client clientBody
+	out    http.Request
+	url    url.URL
+	source backendBody
+	values values
 }
 
 func (h *Handler) newCall(w http.ResponseWriter, r *http.Request) *call {
-	c := &call{conn: connOf(r.Context()), exchange: exchangeOf(r.Context()), patience: h.timeouts.Write}
+	parts := new(callParts)
+	c := &parts.call
+	c.parts, c.w, c.body = parts, &parts.writer, &parts.client
+	c.conn, c.exchange, c.patience = connOf(r.Context()), exchangeOf(r.Context()), h.timeouts.Write
 	if c.exchange == nil {
 		c.exchange = &exchange{conn: c.conn, start: time.Now()}
 		r = r.WithContext(context.WithValue(r.Context(), exchangeKey, c.exchange))
 	}
-	c.r, c.w = r, newPacedWriter(w, h.timeouts.Write)
+	c.r, c.exchange.call = r, c
+	c.w.init(w, h.timeouts.Write, &h.watchdogs)
 	// A proxy reads and writes at the same time. Without this, net/http eats up to
 	// 256 KB of the body before it sends a response, also from under the backend.
 	_ = c.w.controller.EnableFullDuplex() // always so on HTTP/2, and in tests without a server it does not matter
-	c.body = newClientBody(r, c.w, 0, h.timeouts.Body)
+	c.body.init(r, c.w, h.timeouts.Body)
 	c.origin = h.trusted.originOf(r, c.conn)
 	c.exchange.client = c.origin.client
 	if c.exchange.id == "" {
@@ -75,10 +94,13 @@ func (c *call) endpoint() string {
 	return c.conn.endpoint
 }
 
-// outgoing is the request for ReverseProxy, with the watched body. It is a copy,
-// because the access log prints the original.
+// outgoing is the request for the backend, with the watched body. It is a copy,
+// because the access log prints the original. Its header and its URL are the
+// original's still.
 func (c *call) outgoing() *http.Request {
-	out := c.r.WithContext(context.WithValue(c.r.Context(), callKey{}, c))
+	out := &c.parts.out
+	*out = *c.r
+	out.Body = nil // as http.Transport wants it for a request that it may send again
 	if c.r.ContentLength != 0 {
 		out.Body = c.body
 	}
@@ -100,13 +122,11 @@ const (
 // response arrives, and then the next request is read or the connection closed.
 func (c *call) finish() {
 	c.body.shut()
-	c.w.pace.stop()
 	if c.w.hijacked {
+		c.w.pace.stop()
 		return
 	}
-	// net/http still holds the last piece of the response, and sends it when this
-	// handler is gone and can't watch over it. It lifts the deadlines afterwards.
-	_ = c.w.controller.SetWriteDeadline(time.Now().Add(c.patience))
+	c.sendOff()
 	unread, sending := c.body.remainder()
 	if !unread || c.r.ProtoMajor != 1 {
 		return // HTTP/2 ends a stream without its connection
@@ -114,6 +134,18 @@ func (c *call) finish() {
 	if !sending || c.aborted || !c.skipBody() {
 		_ = c.w.controller.SetReadDeadline(time.Unix(1, 0)) // net/http reads on without one
 	}
+}
+
+// sendOff has the last piece of the response leave, which the server still holds.
+// When this handler is gone, it can't watch over it.
+func (c *call) sendOff() {
+	if c.r.ProtoMajor == 1 && c.w.isComplete(c.r.Method) {
+		_ = c.w.FlushError() // nothing is left to be sent then
+		c.w.pace.stop()
+		return
+	}
+	c.w.pace.stop()
+	_ = c.w.controller.SetWriteDeadline(time.Now().Add(c.patience)) // net/http lifts it afterwards
 }
 
 // skipBody reads the rest of the client's body. It must be done here: when

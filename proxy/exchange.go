@@ -19,8 +19,9 @@ type conn struct {
 	received atomic.Int64         // bytes of HTTP (not of TLS) read from the client so far
 	sent     atomic.Int64         // bytes of HTTP written to the client so far
 	refused  atomic.Pointer[refusal]
-	account  account    // kept by the access log
-	wire     *wireGuard // nil for HTTP/2 and in tests without a server
+	arrival  atomic.Pointer[arrival] // nil before the first request
+	account  account                 // kept by the access log
+	wire     *wireGuard              // nil for HTTP/2 and in tests without a server
 }
 
 // refusal is why the wire guard refused what a client sent. The guard hands
@@ -48,6 +49,7 @@ type exchange struct {
 	tries     int // how often the request was sent to the backend
 	firstByte time.Duration
 	failure   string // why gateway answered in the backend's place; "" if it did not
+	call      *call  // what the handler makes of it; nil before
 }
 
 type contextKey int

@@ -1,8 +1,9 @@
 package proxy
 
 import (
-	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 
@@ -12,20 +13,20 @@ import (
 // setForwarded tells the backend where the request comes from. Nothing that an
 // untrusted client wrote under these names is left; a trusted proxy's lists grow
 // by the peer we saw.
-func (o origin) setForwarded(out, in http.Header) {
-	peer, element := o.client, o.element()
+func (o origin) setForwarded(out, in http.Header, of *values) {
+	peer, element := o.client, o.ownElement()
 	if !o.trusted {
 		deletePrefix(out, "X-Forwarded-") // those that gateway doesn't set mislead too
 	} else {
 		peer = strings.Join(append(splitList(in["X-Forwarded-For"]), o.peer.String()), ", ")
 		element = strings.Join(append(splitList(in["Forwarded"]), element), ", ")
 	}
-	out["X-Forwarded-For"] = []string{peer}
-	out["X-Forwarded-Proto"] = []string{o.scheme}
-	out["X-Real-Ip"] = []string{o.client}
-	out["Forwarded"] = []string{element}
-	setOrDelete(out, "X-Forwarded-Host", o.host)
-	setOrDelete(out, "X-Forwarded-Port", o.port)
+	out["X-Forwarded-For"] = of.one(peer)
+	out["X-Forwarded-Proto"] = of.one(o.scheme)
+	out["X-Real-Ip"] = of.one(o.client)
+	out["Forwarded"] = of.one(element)
+	of.setOrDelete(out, "X-Forwarded-Host", o.host)
+	of.setOrDelete(out, "X-Forwarded-Port", o.port)
 }
 
 func deletePrefix(h http.Header, prefix string) {
@@ -36,17 +37,45 @@ func deletePrefix(h http.Header, prefix string) {
 	}
 }
 
-func setOrDelete(h http.Header, name, value string) {
+// values has room for the values of the headers that gateway sets, each of which
+// would be an allocation else.
+type values struct {
+	room [addedHeaders + 1]string // one for the response
+	used int
+}
+
+// one is a header's only value.
+func (v *values) one(value string) []string {
+	if v.used == len(v.room) {
+		return []string{value}
+	}
+	v.used++
+	one := v.room[v.used-1 : v.used : v.used]
+	one[0] = value
+	return one
+}
+
+func (v *values) setOrDelete(h http.Header, name, value string) {
 	if value == "" {
 		delete(h, name)
 		return
 	}
-	h[name] = []string{value}
+	h[name] = v.one(value)
 }
 
-// element is our own element of Forwarded (RFC 7239, section 4): IPv6 in
-// brackets, and quotes around what is no token.
-func (o origin) element() string {
+// ownElement is our own element of Forwarded.
+func (o origin) ownElement() string {
+	known := o.element.Load()
+	if known == nil || known.host != o.host || known.scheme != o.scheme {
+		known = &forwardedElement{o.host, o.scheme, o.writeElement()}
+		o.element.Store(known)
+	}
+	return known.text
+}
+
+// writeElement writes it as RFC 7239, section 4, has it: IPv6 in brackets, and
+// quotes around what is no token.
+func (o origin) writeElement() string {
 	node := o.peer.String()
 	switch {
 	case !o.peer.IsValid():
@@ -69,14 +98,18 @@ func quoteUnlessToken(s string) string {
 }
 
 // requestID keeps the id that a client or a proxy before us gave the request, if
-// it can stand in a log line and a header as it is, or makes one.
+// it can stand in a log line and a header as it is, or makes one. Ids must differ,
+// but guard nothing, so the runtime's generator will do, which costs no system call.
 func requestID(given []string) string {
 	if len(given) == 1 && isRequestID(given[0]) {
 		return given[0]
 	}
 	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails, see crypto/rand
-	return hex.EncodeToString(id[:])
+	binary.NativeEndian.PutUint64(id[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(id[8:], rand.Uint64())
+	var text [2 * len(id)]byte
+	hex.Encode(text[:], id[:])
+	return string(text[:])
 }
 
 func isRequestID(id string) bool {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -63,7 +64,11 @@ func frontConfig(backend string, change ...func(*Config)) Config {
 	return cfg
 }
 
-func newFront(t *testing.T, cfg Config) *front {
+// testGeneral has every request of these tests go the general way, through
+// httputil.ReverseProxy: GATEWAY_TEST_PATH=general go test ./proxy.
+func testGeneral() bool { return os.Getenv("GATEWAY_TEST_PATH") == "general" }
+
+func newFront(t *testing.T, cfg Config, change ...func(*Handler)) *front {
 	t.Helper()
 	f := &front{log: &syncBuffer{}, unreachable: make(chan string, 100), exchanges: make(chan *exchange, 1000)}
 	var err error
@@ -73,6 +78,10 @@ func newFront(t *testing.T, cfg Config) *front {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	f.handler.general = testGeneral()
+	for _, c := range change {
+		c(f.handler)
 	}
 	noted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{conn: connOf(r.Context()), start: time.Now()}
@@ -102,9 +111,9 @@ func newFront(t *testing.T, cfg Config) *front {
 
 // newServedFront is a front whose clients arrive at gateway's own server: TLS and
 // plain HTTP on one port, behind the wire guards.
-func newServedFront(t *testing.T, cfg Config) *front {
+func newServedFront(t *testing.T, cfg Config, change ...func(*Handler)) *front {
 	t.Helper()
-	f := newFront(t, cfg)
+	f := newFront(t, cfg, change...)
 	config := f.TLS.Clone()
 	config.NextProtos = []string{"h2", "http/1.1"}
 	s := NewServer(Options{Limits: cfg.Limits, Timeouts: cfg.Timeouts, TLS: config, Handler: f.Config.Handler, Log: newDiscardLog()})

@@ -60,7 +60,11 @@ type Handler struct {
 	pages     *pages
 	gatherer  gatherer
 	proxy     *httputil.ReverseProxy
+	general   bool // everything goes through proxy
 	buffers   *buffers
+
+	watchdogs    watchdogs
+	lateFlushers lateFlushers
 }
 
 // NewHandler builds the handler of one configuration, which must have been
@@ -94,11 +98,7 @@ func newHandler(cfg Config, deps Deps, before map[string]*upstream) (*Handler, e
 	return h, nil
 }
 
-// flushAfter is how long a piece of a response of known length may wait for the
-// next one. Responses of unknown length, events among them, are flushed at once
-// by ReverseProxy itself.
-const flushAfter = 50 * time.Millisecond
-
+// reverseProxy is for what forward does not take.
 func (h *Handler) reverseProxy() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite:        h.rewrite,
@@ -191,24 +191,29 @@ func (h *Handler) note(c *call, f failure) {
 	h.deps.Log.LogAttrs(c.r.Context(), f.level, f.reason, f.attributes(c)...)
 }
 
-// mapBack makes a backend's response the site's.
+// mapBack is call.mapBack for ReverseProxy.
 func (h *Handler) mapBack(res *http.Response) error {
-	c := callOf(res.Request.Context())
+	callOf(res.Request.Context()).mapBack(res)
+	return nil
+}
+
+// mapBack makes a backend's response the site's.
+func (c *call) mapBack(res *http.Response) {
 	c.exchange.firstByte = time.Since(c.sent)
 	c.reversal().apply(res.Header)
-	res.Header["X-Request-Id"] = []string{c.exchange.id}
+	res.Header["X-Request-Id"] = c.parts.values.one(c.exchange.id)
 	if res.Header["Content-Type"] == nil {
 		c.w.Header()["Content-Type"] = nil // else net/http guesses one from the body
 	}
 	if own := c.route.pages[res.StatusCode]; own != nil && own.override {
 		c.leave()
 		own.replace(res)
-		return nil
+		return
 	}
 	if res.StatusCode != http.StatusSwitchingProtocols {
-		res.Body = &backendBody{res.Body, c}
+		c.parts.source = backendBody{res.Body, c}
+		res.Body = &c.parts.source
 	}
-	return nil
 }
 
 // backendBody remembers how reading a backend's response failed.
@@ -227,6 +232,9 @@ func (b *backendBody) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Ready reports whether a Read would return at once, if that is known.
+func (b *backendBody) Ready() bool { return isReady(b.ReadCloser) }
 
 // backends sends each request to the backend of its route.
 type backends struct{}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,7 +31,7 @@ func compileTime(argument string) (atEnd bool, print appendTime, err error) {
 func compileTimeFormat(format string) (appendTime, error) {
 	switch format {
 	case "":
-		return layoutTime(layoutCLF), nil
+		return perSecond(layoutTime(layoutCLF)), nil
 	case "sec":
 		return numberTime(time.Time.Unix, 1), nil
 	case "msec":
@@ -177,6 +178,25 @@ func strftimeWeek(c byte) appendTime {
 
 func literalTime(text string) appendTime {
 	return func(line []byte, _ time.Time) []byte { return append(line, text...) }
+}
+
+// perSecond prints anew only once a second what has no fractions of one. A day of
+// summer time begins on a whole second too.
+func perSecond(print appendTime) appendTime {
+	type printed struct {
+		second int64
+		zone   *time.Location
+		text   []byte
+	}
+	var latest atomic.Pointer[printed]
+	return func(line []byte, t time.Time) []byte {
+		known := latest.Load()
+		if known == nil || known.second != t.Unix() || known.zone != t.Location() {
+			known = &printed{t.Unix(), t.Location(), print(nil, t)}
+			latest.Store(known)
+		}
+		return append(line, known.text...)
+	}
 }
 
 func layoutTime(layout string) appendTime {

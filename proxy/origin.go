@@ -6,16 +6,31 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
+
+// arrival is what the requests of one connection have in common. It is worked out
+// for the first of them.
+type arrival struct {
+	peer    netip.Addr // the other end of the connection
+	client  string     // the same as text
+	scheme  string     // "https" or "http"
+	port    string     // where the connection arrived, "" if unknown
+	element atomic.Pointer[forwardedElement]
+}
+
+// forwardedElement is the element of Forwarded for one host and scheme. A
+// connection hardly ever has requests for more than one.
+type forwardedElement struct{ host, scheme, text string }
 
 // origin is where a request comes from, once it is known whom to believe.
 type origin struct {
-	peer    netip.Addr // the other end of the connection
-	trusted bool       // peer is one of trusted_proxies
-	client  string     // address of the client, as logs and backends see it
-	scheme  string     // "https" or "http", as the client used it
-	host    string     // Host, as the client used it
-	port    string     // port, as the client used it
+	*arrival
+	trusted bool   // peer is one of trusted_proxies
+	client  string // address of the client, as logs and backends see it
+	scheme  string // "https" or "http", as the client used it
+	host    string // Host, as the client used it
+	port    string // port, as the client used it
 }
 
 // networks is a set of addresses.
@@ -61,18 +76,32 @@ func (n networks) contain(addr netip.Addr) bool {
 // originOf tells where a request comes from. Only a trusted peer is asked for
 // more than the connection itself shows.
 func (t trustedProxies) originOf(r *http.Request, c *conn) origin {
-	o := origin{peer: peerOf(r), scheme: "http", host: r.Host, port: localPort(r, c)}
-	if r.TLS != nil || c != nil && c.tls != nil {
-		o.scheme = "https"
-	}
-	o.client = o.peer.String()
-	if !o.peer.IsValid() {
-		o.client = r.RemoteAddr
-	}
+	a := arrivalOf(r, c)
+	o := origin{arrival: a, client: a.client, scheme: a.scheme, host: r.Host, port: a.port}
 	if o.trusted = o.peer.IsValid() && t.contain(o.peer); o.trusted {
 		t.believe(&o, r.Header)
 	}
 	return o
+}
+
+func arrivalOf(r *http.Request, c *conn) *arrival {
+	if c != nil {
+		if known := c.arrival.Load(); known != nil {
+			return known
+		}
+	}
+	a := &arrival{peer: peerOf(r), scheme: "http", port: localPort(r, c)}
+	if r.TLS != nil || c != nil && c.tls != nil {
+		a.scheme = "https"
+	}
+	a.client = a.peer.String()
+	if !a.peer.IsValid() {
+		a.client = r.RemoteAddr
+	}
+	if c != nil {
+		c.arrival.Store(a)
+	}
+	return a
 }
 
 // believe takes from the headers of a trusted peer what is well-formed.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -19,11 +20,12 @@ const slowest = 500
 // Deadlines are set only when time is up: on HTTP/2 they are messages to the
 // connection's loop and, once passed, final.
 type pace struct {
-	patience time.Duration
-	cut      func(time.Time) error // sets the deadline of the direction
+	patience  time.Duration
+	cut       deadline
+	watchdogs *watchdogs
 
 	mu       sync.Mutex
-	timer    *time.Timer
+	watchdog *watchdog // lent from the first call on
 	started  time.Time
 	deadline time.Time // of the call that is under way, zero if none is
 	blocked  time.Duration
@@ -32,8 +34,20 @@ type pace struct {
 	stopped  bool
 }
 
-func newPace(patience time.Duration, cut func(time.Time) error) *pace {
-	return &pace{patience: patience, cut: cut}
+// deadline is what sets the deadline of one direction.
+type deadline interface{ set(time.Time) error }
+
+type readDeadlineOf struct{ *http.ResponseController }
+
+func (d readDeadlineOf) set(t time.Time) error { return d.SetReadDeadline(t) }
+
+type writeDeadlineOf struct{ *http.ResponseController }
+
+func (d writeDeadlineOf) set(t time.Time) error { return d.SetWriteDeadline(t) }
+
+// init is for a pace that is part of something larger.
+func (p *pace) init(patience time.Duration, cut deadline, w *watchdogs) {
+	p.patience, p.cut, p.watchdogs = patience, cut, w
 }
 
 // allowance is how long the next call may be blocked.
@@ -52,11 +66,10 @@ func (p *pace) begin() {
 	p.started = time.Now()
 	allowed := allowance(p.patience, p.blocked, p.moved)
 	p.deadline = p.started.Add(allowed)
-	if p.timer == nil {
-		p.timer = time.AfterFunc(allowed, p.fire)
-	} else {
-		p.timer.Reset(allowed)
+	if p.watchdog == nil {
+		p.watchdog = p.watchdogs.lend(p)
 	}
+	p.watchdog.wake(p.started, p.deadline)
 }
 
 // end is called when the read or write has returned with n bytes moved.
@@ -66,22 +79,25 @@ func (p *pace) end(n int) {
 	if p.deadline.IsZero() {
 		return
 	}
-	p.timer.Stop()
 	p.blocked += time.Since(p.started)
 	p.moved += int64(n)
 	p.deadline = time.Time{}
 }
 
-// fire ends the call under way. A timer that was late for an earlier call finds
-// another deadline and does nothing.
-func (p *pace) fire() {
+// bark ends the call under way if its time is up. A watchdog that was woken for
+// an earlier call finds another deadline, or none.
+func (p *pace) bark() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.stopped || p.deadline.IsZero() || time.Now().Before(p.deadline) {
+	if p.stopped || p.deadline.IsZero() {
+		return
+	}
+	if now := time.Now(); now.Before(p.deadline) {
+		p.watchdog.wake(now, p.deadline)
 		return
 	}
 	p.expired = true
-	_ = p.cut(time.Unix(1, 0)) // fails only if the connection is gone, which ends the call too
+	_ = p.cut.set(time.Unix(1, 0)) // fails only if the connection is gone, which ends the call too
 }
 
 // stop ends the watch. No deadline is set after it has returned, which matters
@@ -90,8 +106,9 @@ func (p *pace) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stopped = true
-	if p.timer != nil {
-		p.timer.Stop()
+	if p.watchdog != nil {
+		p.watchdogs.takeBack(p.watchdog)
+		p.watchdog = nil
 	}
 }
 
@@ -105,16 +122,18 @@ func (p *pace) hasExpired() bool {
 // what was sent already is known when something fails.
 type pacedWriter struct {
 	http.ResponseWriter
-	controller *http.ResponseController
-	pace       *pace
+	controller http.ResponseController
+	pace       pace
 	status     int               // final status that was written, 0 if none was
+	written    int64             // bytes of the body
 	hijacked   bool              // the connection belongs to somebody else now
 	edit       func(http.Header) // the last change to a final response's header; may be nil
 }
 
-func newPacedWriter(w http.ResponseWriter, patience time.Duration) *pacedWriter {
-	controller := http.NewResponseController(w)
-	return &pacedWriter{ResponseWriter: w, controller: controller, pace: newPace(patience, controller.SetWriteDeadline)}
+// init is for a writer that is part of a call.
+func (w *pacedWriter) init(to http.ResponseWriter, patience time.Duration, watchdogs *watchdogs) {
+	w.ResponseWriter, w.controller = to, *http.NewResponseController(to)
+	w.pace.init(patience, writeDeadlineOf{&w.controller}, watchdogs)
 }
 
 // Unwrap is for http.ResponseController.
@@ -151,6 +170,7 @@ func (w *pacedWriter) Write(p []byte) (int, error) {
 		w.pace.begin()
 		n, err := w.ResponseWriter.Write(next)
 		w.pace.end(n)
+		w.written += int64(n)
 		if written += n; err != nil || written >= len(p) {
 			return written, err
 		}
@@ -162,4 +182,14 @@ func (w *pacedWriter) FlushError() error {
 	w.pace.begin()
 	defer w.pace.end(0)
 	return w.controller.Flush()
+}
+
+// isComplete reports whether the whole response was written, going by the length
+// that it has announced.
+func (w *pacedWriter) isComplete(method string) bool {
+	if w.status == 0 {
+		return false
+	}
+	length := w.Header()["Content-Length"]
+	return len(length) == 1 && (method == http.MethodHead || length[0] == strconv.FormatInt(w.written, 10))
 }

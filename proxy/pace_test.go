@@ -6,6 +6,16 @@ import (
 	"time"
 )
 
+type paceDeadline func(time.Time) error
+
+func (d paceDeadline) set(t time.Time) error { return d(t) }
+
+func newPace(patience time.Duration, cut paceDeadline) *pace {
+	p := new(pace)
+	p.init(patience, cut, new(watchdogs))
+	return p
+}
+
 func TestPace_CutsAStretchWithoutProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cut := make(chan time.Time, 1)

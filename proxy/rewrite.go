@@ -9,31 +9,35 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// rewrite turns the client's request into the backend's. When ReverseProxy calls
-// it, the hop-by-hop headers are gone, those that Connection named among them,
-// so a client can't strip what is set here.
+// rewrite is readdress for ReverseProxy.
 func (h *Handler) rewrite(p *httputil.ProxyRequest) {
-	c := callOf(p.In.Context())
+	callOf(p.In.Context()).readdress(p.Out, p.In)
+	inMemory(p.Out)
+}
+
+// readdress turns the client's request into the backend's. The hop-by-hop headers
+// are gone before, those that Connection named among them, so a client can't
+// strip what is set here.
+func (c *call) readdress(out, in *http.Request) {
 	upstream := c.route.upstream
-	upstream.address(p.Out.URL, c.asked())
-	p.Out.Host = upstream.host
+	out.URL = &c.parts.url
+	upstream.address(out.URL, c.asked())
+	out.Host = upstream.host
 	if upstream.preserveHost {
-		p.Out.Host = p.In.Host
-		if p.In.Host == "" { // HTTP/1.0
-			p.Out.Host = c.public().String()
+		out.Host = in.Host
+		if in.Host == "" { // HTTP/1.0
+			out.Host = c.public().String()
 		}
 	}
-	dropTwins(p.Out.Header)
-	delete(p.Out.Header, "Http2-Settings")
-	delete(p.Out.Header, "X-Request-Id")
-	c.origin.setForwarded(p.Out.Header, p.In.Header)
-	p.Out.Header["X-Request-Id"] = []string{c.exchange.id}
-	switchProtocols(p.Out.Header, p.In)
-	c.body.carryTrailers(p.Out, p.In)
+	dropTwins(out.Header)
+	delete(out.Header, "Http2-Settings")
+	c.origin.setForwarded(out.Header, in.Header, &c.parts.values)
+	out.Header["X-Request-Id"] = c.parts.values.one(c.exchange.id)
+	switchProtocols(out.Header, in)
+	c.body.carryTrailers(out, in)
 	for _, change := range c.route.request {
-		change.ofRequest(p.Out, c)
+		change.ofRequest(out, c)
 	}
-	inMemory(p.Out)
 }
 
 // inMemory takes the wrapper off a gathered body that ReverseProxy puts around

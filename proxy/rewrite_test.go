@@ -151,7 +151,7 @@ func TestOrigin_ReadsForwardedWhereThereIsNoXForwardedFor(t *testing.T) {
 		t.Errorf("client %q", o.client)
 	}
 	out := http.Header{}
-	o.setForwarded(out, r.Header)
+	o.setForwarded(out, r.Header, new(values))
 	if want := `for=192.0.2.1, For="[2001:db8:cafe::17]:4711";proto=https, for="[::1]", for="[::1]";host=example.com;proto=http`; out.Get("Forwarded") != want {
 		t.Errorf("Forwarded: %s", out.Get("Forwarded"))
 	}

@@ -89,5 +89,9 @@ func (h *Handler) passOn(c *call) {
 	}
 	defer c.leave()
 	defer h.watchAbort(c)
-	h.proxy.ServeHTTP(c.w, out)
+	if h.general || wantsWebSocket(c.r) {
+		h.proxy.ServeHTTP(c.w, out)
+		return
+	}
+	h.forward(c, out)
 }
