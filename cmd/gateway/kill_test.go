@@ -1,21 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -118,122 +114,14 @@ func (w *world) status() health.Status {
 	return all[0]
 }
 
-// request is one request of the load and what came of it.
-type request struct {
-	id, method, protocol string
-	status               int
-	err                  error
-	took                 time.Duration
-}
-
-// load sends 200 requests a second, GET and POST over HTTP/1.1 and HTTP/2 in
-// turn, for so long, and returns what came of each.
+// load is the load of these tests: see traffic.
 func (w *world) load(lasts time.Duration) []request {
-	clients := map[string]*http.Client{"HTTP/1.1": w.ca.client(w.t, false), "HTTP/2.0": w.ca.client(w.t, true)}
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	all := make([]request, int(lasts/(5*time.Millisecond)))
-	var sent sync.WaitGroup
-	for i := range all {
-		<-tick.C
-		r := &all[i]
-		r.id, r.method, r.protocol = fmt.Sprintf("r%d", i), []string{"GET", "POST"}[i%2], []string{"HTTP/1.1", "HTTP/2.0"}[i/2%2]
-		sent.Go(func() { r.send(clients[r.protocol], w.port) })
-	}
-	sent.Wait()
-	return all
+	return w.front().load(w.t, 200, lasts)
 }
 
-func (r *request) send(client *http.Client, port int) {
-	begun := time.Now()
-	defer func() { r.took = time.Since(begun) }()
-	var body io.Reader
-	if r.method == "POST" {
-		body = bytes.NewReader(make([]byte, 1000))
-	}
-	request, err := http.NewRequest(r.method, fmt.Sprintf("https://api.example.com:%d/%s", port, r.id), body)
-	if err != nil {
-		r.err = err
-		return
-	}
-	request.Header.Set("X-Test-Id", r.id)
-	response, err := client.Do(request)
-	if err != nil {
-		r.err = err
-		return
-	}
-	defer response.Body.Close()
-	_, r.err = io.Copy(io.Discard, response.Body)
-	r.status = response.StatusCode
-}
-
-// executions counts how often the backend saw each request.
-func (w *world) executions() map[string]int {
-	w.t.Helper()
-	text, err := os.ReadFile(w.journal)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	counts := map[string]int{}
-	for line := range strings.Lines(string(text)) {
-		if _, id, found := strings.Cut(strings.TrimSpace(line), " "); found {
-			counts[id]++
-		}
-	}
-	return counts
-}
-
-// tally prints and judges what came of a load: no GET may fail, no POST may be
-// executed twice, and where postsMayFail a POST may get one 502. Those are the
-// ones that had been handed to the dying backend's socket: whether its code saw
-// them only the backend knows, so that they must not be sent again.
-func (w *world) tally(all []request, postsMayFail bool) {
-	w.t.Helper()
-	executed := w.executions()
-	outcomes := map[string]int{}
-	var slowest time.Duration
-	complaints := bounded{most: 10}
-	for _, r := range all {
-		slowest = max(slowest, r.took)
-		outcomes[fmt.Sprintf("%s %s: status %d, executed %d times", r.protocol, r.method, r.status, executed[r.id])]++
-		good := r.err == nil && r.status == 200 && executed[r.id] >= 1
-		lost := r.err == nil && r.status == 502 && r.method == "POST"
-		if !good && !(lost && postsMayFail) && complaints.next() {
-			w.t.Errorf("%s %s %s: status %d, error %v, reached the backend %d times", r.protocol, r.method, r.id, r.status, r.err, executed[r.id])
-		}
-		if r.method == "POST" && executed[r.id] > 1 {
-			w.t.Errorf("%s was executed %d times", r.id, executed[r.id])
-		}
-	}
-	for _, outcome := range slices.Sorted(maps.Keys(outcomes)) {
-		w.t.Logf("%s: %d", outcome, outcomes[outcome])
-	}
-	if complaints.n > complaints.most {
-		w.t.Errorf("and %d more", complaints.n-complaints.most)
-	}
-	w.t.Logf("slowest answer %v", slowest.Round(time.Millisecond))
-}
-
-// bounded counts complaints and lets the first ones be printed.
-type bounded struct{ n, most int }
-
-func (b *bounded) next() bool {
-	b.n++
-	return b.n <= b.most
-}
-
-// every calls f so many times, spread over the time.
-func every(n int, over time.Duration, f func(int)) *sync.WaitGroup {
-	var done sync.WaitGroup
-	done.Go(func() {
-		tick := time.NewTicker(over / time.Duration(n+1))
-		defer tick.Stop()
-		for i := range n {
-			<-tick.C
-			f(i)
-		}
-	})
-	return &done
+// front is the one site of the world.
+func (w *world) front() *front {
+	return newFront(w.t, "api.example.com", w.port, w.ca)
 }
 
 func TestKill_FiveDeathsUnderLoadFailOnlyThePostsInFlight(t *testing.T) {
@@ -281,10 +169,8 @@ func TestKill_TheBackendOutlivesGatewayAndIsAdopted(t *testing.T) {
 	if before.PID == 0 || after.PID != before.PID || !after.Adopted || after.Restarts != 0 {
 		t.Errorf("pid %d before, %d after (adopted %v, %d restarts): want the same process, adopted", before.PID, after.PID, after.Adopted, after.Restarts)
 	}
-	r := request{id: "after", method: "GET"}
-	r.send(w.ca.client(t, false), w.port)
-	if r.status != 200 {
-		t.Errorf("status %d, error %v after the adoption", r.status, r.err)
+	if status := w.get(w.ca.client(t, false), w.port); status != http.StatusOK {
+		t.Errorf("status %d after the adoption", status)
 	}
 
 	w.gateway.signal(syscall.SIGTERM)

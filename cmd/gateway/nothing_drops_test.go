@@ -1,102 +1,123 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"crypto/sha256"
+	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/coder/websocket"
 )
 
 // storm is what happens while an admin changes everything at noon.
 type storm struct {
-	lasts                                  time.Duration
-	sockets, downloads                     int
-	reloads, upgrades, restarts, badChange int
+	traffic
+	reloads, upgrades, restarts int
+	replaced                    int // times that certificate files are replaced in their folder
+	mistakes                    int // bad files
+	renewals                    int // certificates from the CA that are seen at least
+	renewing                    int // requests a second to the site that has them
 }
+
+// shortLife is how many seconds a certificate of the CA lives here. It is renewed
+// after two thirds of that, so that a busy machine has ten seconds for it.
+const shortLife = 30
 
 // TestNothingDrops_WhileEverythingChanges is the short form of the soak below.
 func TestNothingDrops_WhileEverythingChanges(t *testing.T) {
 	if testing.Short() {
-		t.Skip("runs a load for 20 s")
+		t.Skip("runs a load for 30 s; left out with -short")
 	}
-	storm{lasts: 20 * time.Second, sockets: 50, downloads: 10, reloads: 12, upgrades: 3, restarts: 2, badChange: 3}.blow(t)
+	t.Parallel()
+	storm{
+		traffic: traffic{lasts: 30 * time.Second, rate: 100, sockets: 50, downloads: 6},
+		reloads: 12, upgrades: 3, restarts: 2, replaced: 2, mistakes: 3, renewals: 1, renewing: 10,
+	}.blow(t)
 }
 
 func TestSoak_NothingDropsWhileEverythingChanges(t *testing.T) {
-	if os.Getenv("GATEWAY_SOAK") == "" {
-		t.Skip("make soak runs a load for a minute")
-	}
-	storm{lasts: time.Minute, sockets: 200, downloads: 20, reloads: 50, upgrades: 10, restarts: 5, badChange: 5}.blow(t)
+	needSoak(t)
+	storm{
+		traffic: traffic{lasts: time.Minute, rate: 300, sockets: 200, downloads: 20},
+		reloads: 50, upgrades: 10, restarts: 5, replaced: 3, mistakes: 5, renewals: 2, renewing: 20,
+	}.blow(t)
 }
 
-// downloadSize is what a slow download brings.
-const downloadSize = 4 << 20
-
-// streams is a backend of WebSockets and downloads, which nobody restarts.
-func streams(t *testing.T) (url string, sum [sha256.Size]byte) {
+// needSoak skips what takes long, or a machine of its own.
+func needSoak(t *testing.T) {
 	t.Helper()
-	body := bytes.Repeat([]byte("0123456789abcdef"), downloadSize/16)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/ws") {
-			echoForever(w, r)
-			return
-		}
-		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
-		_, _ = w.Write(body)
-	}))
-	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
-	return s.URL, sha256.Sum256(body)
+	if os.Getenv("GATEWAY_SOAK") == "" {
+		t.Skip("takes minutes, and a machine that does nothing else: make soak")
+	}
 }
 
 // blow loads a gateway and changes everything about it meanwhile.
 func (s storm) blow(t *testing.T) {
-	url, sum := streams(t)
-	w := newWorldWith(t, "0s", "")
-	w.change("[[backend]]", fmt.Sprintf("[[site.route]]\npath = \"/streams/\"\nbackend = \"streams\"\n[[backend]]\nname = \"streams\"\nurl = %q\n[[backend]]", url))
-	w.do("reload")
-	stop := make(chan struct{})
-	var beside sync.WaitGroup
-	var echoes, cut, downloads, corrupt atomic.Int64
-	for range s.sockets {
-		beside.Go(func() { w.talk(stop, s.lasts, &echoes, &cut) })
-	}
-	for range s.downloads {
-		beside.Go(func() { w.fetch(stop, s.lasts, sum, &downloads, &corrupt) })
-	}
+	stream, w, renewing := newStormyWorld(t)
+	visit := traffic{lasts: s.lasts, rate: s.renewing}
+	var visited *borne
+	var visiting sync.WaitGroup
+	visiting.Go(func() { visited = renewing.bear(t, visit, nil) })
 	changing := s.change(w)
-	all := w.load(s.lasts)
-	close(stop)
+	front := w.front()
+	got := front.bear(t, s.traffic, stream)
 	changing.Wait()
-	beside.Wait()
-	w.tally(all, false)
-	t.Logf("%d requests, %d WebSockets with %d messages, %d slow downloads; during %d reloads, %d upgrades, %d restarts of the backend, %d bad files: %d WebSockets cut, %d downloads corrupt",
-		len(all), s.sockets, echoes.Load(), downloads.Load(), s.reloads, s.upgrades, s.restarts, s.badChange, cut.Load(), corrupt.Load())
-	if cut.Load() > 0 || corrupt.Load() > 0 || echoes.Load() == 0 || downloads.Load() == 0 {
-		t.Errorf("%d WebSockets were cut, %d downloads were corrupt", cut.Load(), corrupt.Load())
+	visiting.Wait()
+	w.tally(slices.Concat(got.requests, visited.requests), false)
+	t.Log(got)
+	t.Logf("meanwhile %d reloads, %d upgrades, %d restarts of the backend, %d files replaced, %d bad files; %d certificates were seen",
+		s.reloads, s.upgrades, s.restarts, s.replaced, s.mistakes, front.certificates())
+	t.Logf("the site whose certificates are renewed: %v; %d certificates were seen", visited, renewing.certificates())
+	got.judge(t)
+	if n := renewing.certificates(); n <= s.renewals {
+		t.Errorf("only %d certificates of the CA were seen", n)
 	}
+}
+
+// judge wants that no WebSocket and no download was dropped, and that there were
+// some; world.tally judges the requests.
+func (b *borne) judge(t *testing.T) {
+	t.Helper()
+	for _, why := range b.whys {
+		t.Error(why)
+	}
+	if b.cut.Load() > 0 || b.corrupt.Load() > 0 || b.messages.Load() == 0 || b.downloads.Load() == 0 {
+		t.Errorf("dropped: %v", b)
+	}
+}
+
+// newStormyWorld has a second site, with certificates of a CA that live shortly.
+func newStormyWorld(t *testing.T) (stream *streams, w *world, renewing *front) {
+	t.Helper()
+	stream, ca := newStreams(t), startACME(t, shortLife)
+	w = newWorldWith(t, "0s", fmt.Sprintf(`
+[acme]
+directory = %q
+ca_file = %q
+[[site]]
+name = "renewing.example.com"
+listen = ["127.0.0.1:%d", "http://127.0.0.1:%d"]
+certificate = "acme"
+backend = "api"
+[[backend]]
+name = "streams"
+url = %q
+`, ca.directory, ca.caFile, ca.tlsPort, ca.httpPort, stream.url))
+	w.change("[[backend]]\nname = \"api\"", "[[site.route]]\npath = \"/streams/\"\nbackend = \"streams\"\n[[backend]]\nname = \"api\"")
+	w.do("reload")
+	w.gateway.waitFor("certificate obtained")
+	return stream, w, newFront(t, "renewing.example.com", ca.tlsPort, &authority{pool: ca.roots(t)})
 }
 
 // change does all changes one after the other, spread over the time.
 func (s storm) change(w *world) *sync.WaitGroup {
-	good, err := os.ReadFile(w.config)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	other, extra := w.ca.install(w.t, "api.example.com"), freePort(w.t)
+	good := readAll(w.t, w.config)
+	folder, other, extra := w.certificates(), w.ca.install(w.t, "api.example.com"), freePort(w.t)
 	var acts []func(i int)
-	reload := func(i int) { w.reloadTo(variant(string(good), other, extra, i)) }
+	reload := func(i int) { w.reloadTo(variant(good, other, extra, i)) }
 	for range s.reloads {
 		acts = append(acts, reload)
 	}
@@ -106,16 +127,30 @@ func (s storm) change(w *world) *sync.WaitGroup {
 			acts = append(acts[:at], append([]func(int){act}, acts[at:]...)...)
 		}
 	}
-	spread(s.upgrades, func(int) { w.upgraded() })
+	spread(s.upgrades, func(int) { w.upgradedBeside() })
 	spread(s.restarts, func(int) { w.do("backend", "restart", "api") })
-	spread(s.badChange, func(int) {
-		w.write("nonsense = 1\n" + string(good))
+	spread(s.replaced, func(int) { w.ca.installIn(w.t, folder, "api.example.com") })
+	spread(s.mistakes, func(int) {
+		w.write("nonsense = 1\n" + good)
 		if out, code := w.verb("reload"); code != exitFailed {
 			w.t.Errorf("a bad file was taken over: %s", out)
 		}
-		w.write(string(good))
+		w.write(good)
 	})
 	return every(len(acts), s.lasts, func(i int) { acts[i](i) })
+}
+
+// certificates is the folder that the file names.
+func (w *world) certificates() string {
+	w.t.Helper()
+	for line := range strings.Lines(readAll(w.t, w.config)) {
+		var folder string
+		if n, _ := fmt.Sscanf(line, "files = %q", &folder); n == 1 {
+			return folder
+		}
+	}
+	w.t.Fatal("the file names no folder of certificates")
+	return ""
 }
 
 // variant is the file with another certificate, with and without another site,
@@ -132,12 +167,14 @@ func variant(good, certificates string, port, i int) string {
 	return text
 }
 
+// write replaces the file as an editor does.
 func (w *world) write(text string) {
-	if err := os.WriteFile(filepath.Join(filepath.Dir(w.config), "next.toml"), []byte(text), 0o600); err != nil {
+	next := filepath.Join(filepath.Dir(w.config), "next.toml")
+	if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
 		w.t.Error(err)
 		return
 	}
-	if err := os.Rename(filepath.Join(filepath.Dir(w.config), "next.toml"), w.config); err != nil {
+	if err := os.Rename(next, w.config); err != nil {
 		w.t.Error(err)
 	}
 }
@@ -149,70 +186,15 @@ func (w *world) reloadTo(text string) {
 	}
 }
 
-// talk keeps one WebSocket busy.
-func (w *world) talk(stop <-chan struct{}, lasts time.Duration, echoes, cut *atomic.Int64) {
-	ctx, cancel := context.WithTimeout(context.Background(), lasts+patience)
-	defer cancel()
-	c, _, err := websocket.Dial(ctx, fmt.Sprintf("wss://api.example.com:%d/streams/ws", w.port), &websocket.DialOptions{HTTPClient: w.ca.client(w.t, false)})
-	if err != nil {
-		w.t.Errorf("a WebSocket was refused: %v", err)
-		return
+// upgradedBeside is for another goroutine than that of the test. It returns the
+// process that serves now, 0 if the upgrade failed.
+func (w *world) upgradedBeside() int {
+	out, code := w.verb("upgrade", "--json")
+	var report upgradeReport
+	if code != exitDone || json.Unmarshal([]byte(out), &report) != nil || report.PID == 0 {
+		w.t.Errorf("upgrade: exit code %d: %s", code, out)
+		return 0
 	}
-	defer c.CloseNow()
-	beat := time.NewTicker(200 * time.Millisecond)
-	defer beat.Stop()
-	for {
-		select {
-		case <-stop:
-			c.Close(websocket.StatusNormalClosure, "")
-			return
-		case <-beat.C:
-		}
-		if err := c.Write(ctx, websocket.MessageText, []byte("hello")); err != nil {
-			cut.Add(1)
-			return
-		}
-		if _, text, err := c.Read(ctx); err != nil || string(text) != "hello" {
-			cut.Add(1)
-			return
-		}
-		echoes.Add(1)
-	}
-}
-
-// fetch downloads slowly, again and again.
-func (w *world) fetch(stop <-chan struct{}, lasts time.Duration, sum [sha256.Size]byte, done, corrupt *atomic.Int64) {
-	client := w.ca.client(w.t, false)
-	client.Timeout = lasts + patience
-	for {
-		select {
-		case <-stop:
-			return
-		default:
-		}
-		response, err := client.Get(fmt.Sprintf("https://api.example.com:%d/streams/large", w.port))
-		if err != nil {
-			corrupt.Add(1)
-			return
-		}
-		digest := sha256.New()
-		_, err = io.Copy(digest, &slowReader{Reader: response.Body, pause: 20 * time.Millisecond})
-		response.Body.Close()
-		if err != nil || [sha256.Size]byte(digest.Sum(nil)) != sum {
-			corrupt.Add(1)
-			return
-		}
-		done.Add(1)
-	}
-}
-
-// slowReader takes 32 KiB at a time and rests.
-type slowReader struct {
-	io.Reader
-	pause time.Duration
-}
-
-func (r *slowReader) Read(p []byte) (int, error) {
-	time.Sleep(r.pause)
-	return r.Reader.Read(p[:min(len(p), 32<<10)])
+	endWithTest(w.t, report.PID)
+	return report.PID
 }
