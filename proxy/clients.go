@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 )
 
 // clients counts the open connections, in all and by address, and knows which of
@@ -21,6 +22,7 @@ type clients struct {
 	upgraded  int // of the open ones, those that left HTTP
 	addresses map[netip.Prefix]*neighbours
 	waiting   queue
+	farewell  atomic.Int64 // nanoseconds that idle ones have once the server stops
 }
 
 // neighbours are the connections of one address.

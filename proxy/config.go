@@ -53,6 +53,8 @@ type Timeouts struct {
 	Drain     time.Duration `toml:"drain"`      // for requests in flight when gateway stops
 	Upgraded  time.Duration `toml:"upgraded"`   // for WebSockets when gateway stops
 	Handover  time.Duration `toml:"handover"`   // for requests and WebSockets when another gateway takes over
+
+	handedOver bool
 }
 
 // Site is the table [[site]]: one public name, what a virtual host was.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -128,6 +130,36 @@ func TestDrain_WaitsForResponsesAndNotForWebSockets(t *testing.T) {
 	if a := frontWait(t, later, "the later answer"); a.body != "begin end" {
 		t.Errorf("%q %v", a.body, a.err)
 	}
+}
+
+// A backend that is told to stop may wait for connections that nobody uses, as
+// Go's http.Server does for seconds if no request ever came on them.
+func TestDrain_LeavesNoIdleConnectionToTheBackend(t *testing.T) {
+	var idle atomic.Int64
+	backend := httptest.NewUnstartedServer(http.HandlerFunc(frontEcho))
+	var states sync.Map // the last of each connection
+	backend.Config.ConnState = func(c net.Conn, now http.ConnState) {
+		before, _ := states.Swap(c, now)
+		if before == http.StateIdle {
+			idle.Add(-1)
+		}
+		if now == http.StateIdle {
+			idle.Add(1)
+		}
+	}
+	backend.Start()
+	t.Cleanup(backend.Close)
+	f := newHoldFront(t, backend.URL, newHoldKnown(holdUp))
+	for _, method := range []string{"GET", "POST"} { // which have connections of their own
+		if a := frontWait(t, f.start(t, f.request(t, method, "/", nil)), "the answer"); a.err != nil {
+			t.Fatal(a.err)
+		}
+	}
+	holdUntil(t, "two connections are kept", func() bool { return idle.Load() == 2 })
+	if err := f.handler.Drain(t.Context(), "api"); err != nil {
+		t.Fatal(err)
+	}
+	holdUntil(t, "both are closed", func() bool { return idle.Load() == 0 })
 }
 
 func TestDrain_IsBoundedByItsContextAndOpensAgain(t *testing.T) {

@@ -47,19 +47,23 @@ func (g *frameGuard) SetDeadline(t time.Time) error {
 	return g.SetWriteDeadline(t)
 }
 
-// Close ends the connection for http2. If the client has been told why, end gives
-// it the time to read that; until then only http2's reading is ended.
+// Close ends the connection for http2. If the client has been told why, or that
+// the server goes away, end gives it the time to read that, and the last answers;
+// until then only http2's reading is ended.
 func (g *frameGuard) Close() error {
-	if g.goodbye.Load() {
+	if g.lingers() {
 		return g.SetReadDeadline(time.Unix(1, 0))
 	}
 	return g.Conn.Close()
 }
 
+// lingers tells whether the client may still be sending, and has yet to read.
+func (g *frameGuard) lingers() bool { return g.goodbye.Load() || g.server.goingAway.Load() }
+
 // end closes the connection after http2 has let go of it.
 func (g *frameGuard) end() {
 	defer g.client.is(clientGone)
-	if g.goodbye.Load() {
+	if g.lingers() {
 		g.client.is(clientWaiting)
 		linger(g.Conn, g.client.raw)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +62,55 @@ func TestStop_AnHTTP2ConnectionMaySendItsFirstRequest(t *testing.T) {
 	}
 	if body.String() != "GET /late " || last != 1 {
 		t.Errorf("answer %q, last stream %d", body.String(), last)
+	}
+}
+
+// A client that reads slowly, and asks on because it has not read GOAWAY yet, gets
+// the whole of its last answer and then GOAWAY: closing while something of it is
+// unread would make the kernel throw away what is still to be sent.
+func TestStop_AnHTTP2ClientThatReadsLateGetsItsAnswerAndGOAWAY(t *testing.T) {
+	big := strings.Repeat("x", 60<<10) // fits into the window that a client opens with
+	lab := wireStart(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, big) })
+	h := lab.dialH2()
+	if err := h.open(1, true); err != nil {
+		t.Fatal(err)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- lab.stopped() }()
+	goodbyeAwaitRefused(t, lab.addr(wirePlain))
+	for over := time.After(2 * drainIdle); ; { // beyond the end of the server's patience
+		select {
+		case <-over:
+		case <-time.After(20 * time.Millisecond):
+			if err := h.WritePing(false, [8]byte{}); err == nil {
+				continue
+			}
+			t.Error("the server has hung up")
+		}
+		break
+	}
+	received, last := 0, uint32(0)
+	for {
+		frame, err := h.ReadFrame()
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				t.Errorf("the connection ends with %v", err)
+			}
+			break
+		}
+		switch f := frame.(type) {
+		case *http2.DataFrame:
+			received += len(f.Data())
+		case *http2.GoAwayFrame:
+			last = f.LastStreamID
+		}
+	}
+	_ = h.c.Close()
+	if received != len(big) || last != 1 {
+		t.Errorf("%d bytes of %d, and GOAWAY after stream %d", received, len(big), last)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -59,7 +59,9 @@ func (g *wireGuard) armIdle() {
 }
 
 // hasten ends the connection soon if it is idle.
-func (g *wireGuard) hasten() { g.deadline.hasten(time.Now().Add(drainIdle)) }
+func (g *wireGuard) hasten() {
+	g.deadline.hasten(time.Now().Add(time.Duration(g.client.among.farewell.Load())))
+}
 
 // Write counts what is sent.
 func (g *wireGuard) Write(p []byte) (int, error) {

@@ -65,7 +65,8 @@ func (u *upstream) busy() []*upstream {
 }
 
 // drain keeps new requests from the backend and waits for those in flight, also
-// for those that came before a reload.
+// for those that came before a reload. Then it closes the connections that nobody
+// uses, which the backend may wait for when it is told to stop.
 func (u *upstream) drain(ctx context.Context) error {
 	drained := make(chan error, len(u.elders))
 	for _, elder := range u.elders {
@@ -74,6 +75,9 @@ func (u *upstream) drain(ctx context.Context) error {
 	err := u.gate.drain(ctx)
 	for range u.elders {
 		err = errors.Join(err, <-drained)
+	}
+	for _, one := range u.generations() {
+		one.dropIdle()
 	}
 	return err
 }

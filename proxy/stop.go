@@ -9,9 +9,9 @@ import (
 
 const (
 	// drainIdle is how long an idle connection may still send a request after the
-	// server began to stop. A busy client does within it, and is told in the
-	// answer that the connection ends. Closing at once would cut off requests
-	// that are on their way.
+	// server began to stop, while an admin waits for that. A busy client does within
+	// it, and is told in the answer that the connection ends. Closing at once would
+	// cut off requests that are on their way.
 	drainIdle = time.Second
 
 	// answerWithin is how long a request that is cut off may take to answer.
@@ -28,13 +28,33 @@ var (
 	errKilled   = errors.New("the server was told to end at once")
 )
 
+// HandedOver are the timeouts of a server that stops because another process has
+// taken its addresses over. Nobody waits for its end, so requests and upgraded
+// connections have Handover, and idle connections keep their time: one that is
+// closed early can cross a request on its way, which the client must not send
+// again by itself if it is a POST.
+func (t Timeouts) HandedOver() Timeouts {
+	t.Drain, t.Upgraded, t.handedOver = t.Handover, t.Handover, true
+	return t
+}
+
+// farewell is how long an idle connection may still send a request after the
+// server began to stop.
+func (t Timeouts) farewell() time.Duration {
+	if t.handedOver {
+		return t.Idle
+	}
+	return drainIdle
+}
+
 // stop ends all connections after the listeners were closed. Requests in flight
 // have Timeouts.Drain to end, connections that left HTTP, such as WebSockets,
 // Timeouts.Upgraded; both clocks start now. What is left then is cut off. It
 // returns when no connection and no handler is left.
 func (s *Server) stop() error {
-	s.draining.Store(true)
 	timeouts := s.settings.Load().timeouts
+	s.clients.farewell.Store(int64(timeouts.farewell()))
+	s.draining.Store(true)
 	s.clients.drain()
 	goodbye := make(chan struct{})
 	go func() {

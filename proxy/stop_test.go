@@ -89,8 +89,47 @@ func TestStop_EndsIdleConnectionsSoon(t *testing.T) {
 	if err := lab.stopped(); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(started); took > 4*time.Second {
+	// A second for the first request of HTTP/2, one after GOAWAY, and lingerQuiet.
+	if took := time.Since(started); took > 6*time.Second {
 		t.Errorf("stopping took %v", took)
+	}
+}
+
+// Nobody waits for the end of a server that has been taken over from, and a client
+// that closes an idle connection itself loses no request to it.
+func TestStop_AfterAHandoverIdleConnectionsKeepTheirTime(t *testing.T) {
+	lab := wireStart(t, wireEcho)
+	c := lab.dialTLS("http/1.1")
+	r := bufio.NewReader(c)
+	answered := func() *http.Response {
+		wireSend(t, c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok")
+		response, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		return response
+	}
+	answered()
+	timeouts := lab.server.opts.Timeouts
+	timeouts.Handover = time.Minute
+	lab.server.Configure(lab.server.opts.Limits, timeouts.HandedOver())
+	lab.cancel()
+	wireUntil(t, func() bool { return lab.server.draining.Load() })
+	<-time.After(2 * drainIdle)
+	if response := answered(); !response.Close {
+		t.Error("the answer does not say that the connection ends")
+	}
+	if err := lab.stopped(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTimeouts_OfAServerThatWasTakenOverFrom(t *testing.T) {
+	before := Timeouts{Idle: 1, Drain: 2, Upgraded: 3, Handover: 4}
+	after := before.HandedOver()
+	if after.Drain != 4 || after.Upgraded != 4 || after.Idle != 1 || after.farewell() != 1 || before.farewell() != drainIdle {
+		t.Errorf("%+v", after)
 	}
 }
 

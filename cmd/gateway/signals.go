@@ -29,6 +29,7 @@ func runUntilSignal(ctx context.Context, g *gateway) error {
 			return err
 		case heir := <-g.leaving:
 			g.asides.Go(func() { g.outlive(ended, heir) })
+			g.asides.Go(func() { g.forgetBackends(ended) })
 			stop()
 		case received := <-signals:
 			g.obey(received, serving, stop)

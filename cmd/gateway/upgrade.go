@@ -122,8 +122,10 @@ func (g *gateway) programFor(asked string) (string, error) {
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("the new program: %w: name it with --binary", err)
-	case !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0:
-		return "", fmt.Errorf("%s is no program that can be run: name one with --binary", path)
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("%s is no file, so it cannot be run: name a program with --binary", path)
+	case info.Mode().Perm()&0o111 == 0:
+		return "", fmt.Errorf("%s may not be run: chmod 755 it, or name another program with --binary", path)
 	}
 	return path, nil
 }
@@ -170,13 +172,12 @@ func (g *gateway) handOver(ctx context.Context, heir *handover.Heir) (handover.S
 // that, there is nobody left whom admins can reach, so it does not take long.
 func (g *gateway) leaveTo(heir *handover.Heir) {
 	c := g.config()
-	timeouts := c.Timeouts
-	timeouts.Drain, timeouts.Upgraded = timeouts.Handover, timeouts.Handover
-	g.server.Configure(c.Limits, timeouts)
+	g.server.Configure(c.Limits, c.Timeouts.HandedOver())
 	g.leaving <- heir
 }
 
-// lookAfter is how often it is looked whether any gateway is left.
+// lookAfter is how often a process that was taken over from looks whether any
+// gateway is left, and for connections that it no longer needs.
 const lookAfter = time.Second
 
 // outlive cuts off what this process still serves, some time after the last
@@ -200,6 +201,22 @@ func (g *gateway) outlive(ctx context.Context, heir *handover.Heir) {
 	}
 	g.log.Warn("gateway was stopped elsewhere, so requests that go on for long are cut")
 	g.server.Close()
+}
+
+// forgetBackends closes the connections to backends that nobody uses, as long as
+// this process finishes what it has: a backend that the other gateway restarts may
+// wait for them to end, and a request that is sent on one just then would be lost.
+func (g *gateway) forgetBackends(ctx context.Context) {
+	tick := time.NewTicker(lookAfter)
+	defer tick.Stop()
+	for {
+		g.current.Load().handler.Close()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // takeOver serves in the place of the gateway that has started this process.

@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -112,7 +115,7 @@ func TestUpgrade_AProgramThatIsNoGoodChangesNothing(t *testing.T) {
 	}
 	for name, test := range map[string]struct{ binary, file, want string }{
 		"it is not there":       {binary: "/nonexistent/gateway", want: "no such file"},
-		"it is no program":      {binary: w.config, want: "is no program that can be run"},
+		"it is no program":      {binary: w.config, want: "may not be run: chmod 755 it"},
 		"it crashes":            {binary: script("echo boom >&2; exit 3"), want: "exit status 3): boom"},
 		"it is another program": {binary: script("exit 0"), want: "it ended before it could serve"},
 		"it refuses the file":   {file: "nonsense = 1\n", want: "nonsense"},
@@ -141,7 +144,8 @@ func TestUpgrade_AProgramThatIsNoGoodChangesNothing(t *testing.T) {
 	}
 }
 
-// heirEnv makes the test binary a new version that ends as soon as it has the lease.
+// heirEnv makes the test binary a new version that ends as soon as it has the
+// lease, or does nothing more then if the value is "hang".
 const heirEnv = "GATEWAY_TEST_HEIR"
 
 func beHeir() int {
@@ -151,6 +155,9 @@ func beHeir() int {
 	}
 	if err := from.AwaitLease(); err != nil {
 		return 2
+	}
+	if os.Getenv(heirEnv) == "hang" {
+		select {}
 	}
 	return 7
 }
@@ -217,6 +224,48 @@ func TestUpgrade_WebSocketsAndRequestsInFlightStayWithTheOldProcess(t *testing.T
 	}
 	if !lives(report.PID) {
 		t.Error("the new one has ended with it")
+	}
+}
+
+// A backend that is told to stop may wait for idle connections to end, as Go's
+// http.Server does for some seconds.
+func TestUpgrade_TheOldProcessKeepsNoIdleConnectionToABackend(t *testing.T) {
+	ca, port := newAuthority(t), freePort(t)
+	var idle sync.Map
+	backend := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/ws" {
+			echoForever(w, r)
+		}
+	}))
+	backend.Config.ConnState = func(c net.Conn, state http.ConnState) {
+		if state == http.StateIdle {
+			idle.Store(c, true)
+			return
+		}
+		idle.Delete(c)
+	}
+	backend.Start()
+	t.Cleanup(func() { backend.CloseClientConnections(); backend.Close() })
+	waiting := func() (n int) {
+		idle.Range(func(any, any) bool { n++; return true })
+		return n
+	}
+	w := &world{t: t, ca: ca, port: port}
+	w.config = writeFile(t, t.TempDir(), "config.toml", oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, adminTable(t)))
+	w.gateway = startProcess(t, builtGateway(t), "run", "-c", w.config)
+	w.gateway.waitFor("serving")
+	c, _, err := websocket.Dial(t.Context(), fmt.Sprintf("wss://api.example.com:%d/ws", port), &websocket.DialOptions{HTTPClient: ca.client(t, false)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	w.get(ca.client(t, false), port)
+	eventually(t, "a connection to the backend is kept", func() bool { return waiting() > 0 })
+	w.upgraded()
+	eventually(t, "the old process lets go of it", func() bool { return waiting() == 0 })
+	checkEcho(t, c, "still here")
+	if !lives(w.gateway.cmd.Process.Pid) {
+		t.Error("the old process has ended")
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -47,7 +48,7 @@ func Start(program string, args []string, sockets []Socket, stderr *os.File) (*H
 	// Once it serves, the pipe of its standard error is closed at its end alone.
 	h.cmd.WaitDelay = time.Second
 	if err := h.cmd.Start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w", program, err), w.conn.Close())
+		return nil, errors.Join(unstarted(program, err), w.conn.Close())
 	}
 	go func() {
 		h.how = h.cmd.Wait()
@@ -58,6 +59,17 @@ func Start(program string, args []string, sockets []Socket, stderr *os.File) (*H
 		return nil, fmt.Errorf("hand the sockets to %s: %w", program, err)
 	}
 	return h, nil
+}
+
+// unstarted tells why the system does not run a program.
+func unstarted(program string, err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOEXEC):
+		return fmt.Errorf("%s is no program for this machine, which is %s/%s: copy the one that is: %w", program, runtime.GOOS, runtime.GOARCH, syscall.ENOEXEC)
+	case errors.Is(err, syscall.ETXTBSY):
+		return fmt.Errorf("%s is still being written: try again when it is copied: %w", program, syscall.ETXTBSY)
+	}
+	return fmt.Errorf("start %s: %w", program, err)
 }
 
 // pair makes the two ends of a connection.
@@ -136,7 +148,7 @@ func (h *Heir) explain(err error, when string, within time.Duration) error {
 	if said := h.said.String(); said != "" {
 		return fmt.Errorf("it ended %s (%s): %s", when, how, said)
 	}
-	return fmt.Errorf("it ended %s (%s)", when, how)
+	return fmt.Errorf("it ended %s (%s) and said nothing: is it gateway, and all of it? Try: %s version", when, how, h.cmd.Path)
 }
 
 // Kill ends a heir that is not wanted, and waits until it is gone.
