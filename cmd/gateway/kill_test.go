@@ -49,13 +49,15 @@ func beBackend(spec string) int {
 		time.Sleep(2 * time.Millisecond) // so that a kill finds requests in flight
 		fmt.Fprintf(w, "done by %d", os.Getpid())
 	})}
-	stop := make(chan os.Signal, 1)
+	stop, stopped := make(chan os.Signal, 1), make(chan struct{})
 	notifyTerm(stop)
 	go func() {
+		defer close(stopped)
 		<-stop
 		server.Shutdown(context.Background())
 	}()
 	server.Serve(l)
+	<-stopped // the requests that it has
 	return 0
 }
 

@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -33,7 +35,9 @@ func newFront(t testing.TB, name string, port int, ca *authority) *front {
 	for i := range clientsOfAProtocol {
 		for protocol, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2.0": true} {
 			client := ca.client(t, http2)
-			client.Transport.(*http.Transport).DisableKeepAlives = i == clientsOfAProtocol-1
+			transport := client.Transport.(*http.Transport)
+			transport.DisableKeepAlives = i == clientsOfAProtocol-1
+			transport.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 10} // so that slow downloads are slow on the wire
 			f.clients[protocol] = append(f.clients[protocol], client)
 		}
 	}
@@ -54,6 +58,18 @@ func (r *request) id() string       { return fmt.Sprintf("%s/%d", r.site, r.n) }
 func (r *request) method() string   { return []string{"GET", "POST"}[r.n%2] }
 func (r *request) protocol() string { return []string{"HTTP/1.1", "HTTP/2.0"}[r.n/2%2] }
 func (r *request) failed() bool     { return r.err != nil || r.status != http.StatusOK }
+
+// outcome is the same for all requests that ended in the same way.
+func (r *request) outcome() string {
+	var wrapped *url.Error
+	if errors.As(r.err, &wrapped) { // names the address of this very site
+		return wrapped.Err.Error()
+	}
+	if r.err != nil {
+		return r.err.Error()
+	}
+	return fmt.Sprintf("status %d", r.status)
+}
 
 // load sends so many requests a second for so long, each at its time however long
 // others take, and returns what came of each.
@@ -139,7 +155,7 @@ func (w *world) tally(all []request, postsMayFail bool) {
 	complaints := bounded{most: 10}
 	for _, r := range all {
 		done := executed[r.id()]
-		outcomes[fmt.Sprintf("%s %s: status %d, executed %d times", r.protocol(), r.method(), r.status, done)]++
+		outcomes[fmt.Sprintf("%s %s: %s, executed %d times", r.protocol(), r.method(), r.outcome(), done)]++
 		good := !r.failed() && done >= 1
 		lost := r.err == nil && r.status == http.StatusBadGateway && r.method() == "POST"
 		if !good && !(lost && postsMayFail) && complaints.next() {

@@ -89,11 +89,26 @@ func (b *borne) judge(t *testing.T) {
 	}
 }
 
+// newStreamingWorld has a route to WebSockets and downloads.
+func newStreamingWorld(t *testing.T) (*world, *streams) {
+	t.Helper()
+	return newStreamingWorldWith(t, "")
+}
+
+func newStreamingWorldWith(t *testing.T, more string) (*world, *streams) {
+	t.Helper()
+	stream := newStreams(t)
+	w := newWorldWith(t, "0s", more+fmt.Sprintf("[[backend]]\nname = \"streams\"\nurl = %q\n", stream.url))
+	w.change("[[backend]]\nname = \"api\"", "[[site.route]]\npath = \"/streams/\"\nbackend = \"streams\"\n[[backend]]\nname = \"api\"")
+	w.do("reload")
+	return w, stream
+}
+
 // newStormyWorld has a second site, with certificates of a CA that live shortly.
 func newStormyWorld(t *testing.T) (stream *streams, w *world, renewing *front) {
 	t.Helper()
-	stream, ca := newStreams(t), startACME(t, shortLife)
-	w = newWorldWith(t, "0s", fmt.Sprintf(`
+	ca := startACME(t, shortLife)
+	w, stream = newStreamingWorldWith(t, fmt.Sprintf(`
 [acme]
 directory = %q
 ca_file = %q
@@ -102,12 +117,7 @@ name = "renewing.example.com"
 listen = ["127.0.0.1:%d", "http://127.0.0.1:%d"]
 certificate = "acme"
 backend = "api"
-[[backend]]
-name = "streams"
-url = %q
-`, ca.directory, ca.caFile, ca.tlsPort, ca.httpPort, stream.url))
-	w.change("[[backend]]\nname = \"api\"", "[[site.route]]\npath = \"/streams/\"\nbackend = \"streams\"\n[[backend]]\nname = \"api\"")
-	w.do("reload")
+`, ca.directory, ca.caFile, ca.tlsPort, ca.httpPort))
 	w.gateway.waitFor("certificate obtained")
 	return stream, w, newFront(t, "renewing.example.com", ca.tlsPort, &authority{pool: ca.roots(t)})
 }
