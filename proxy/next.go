@@ -16,11 +16,12 @@ func (h *Handler) Next(cfg Config) (*Handler, error) {
 	return newHandler(cfg, h.deps, h.upstreams)
 }
 
-// Retire is called when next has taken h's place: the connections that next does
-// not use are closed as they fall idle.
+// Retire is called when next has taken h's place, or another process if next is
+// nil: the connections that next does not use are closed after their requests.
+// Whoever has the backends then may stop them without a look at h.
 func (h *Handler) Retire(next *Handler) {
 	for name, u := range h.upstreams {
-		if next.upstreams[name] != u {
+		if next == nil || next.upstreams[name] != u {
 			u.retired.Store(true)
 			u.dropIdle()
 		}

@@ -102,6 +102,7 @@ func (u *upstream) send(r *http.Request, a *attempt) (*http.Response, error) {
 	if u.limited {
 		a.limit(u.patience)
 	}
+	r.Close = u.retired.Load()
 	res, err := transport.RoundTrip(r)
 	if err != nil {
 		return nil, a.end(r.Context(), err)

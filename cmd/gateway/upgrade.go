@@ -203,14 +203,14 @@ func (g *gateway) outlive(ctx context.Context, heir *handover.Heir) {
 	g.server.Close()
 }
 
-// forgetBackends closes the connections to backends that nobody uses, as long as
+// forgetBackends keeps no connection to a backend that no request uses, as long as
 // this process finishes what it has: a backend that the other gateway restarts may
 // wait for them to end, and a request that is sent on one just then would be lost.
 func (g *gateway) forgetBackends(ctx context.Context) {
 	tick := time.NewTicker(lookAfter)
 	defer tick.Stop()
 	for {
-		g.current.Load().handler.Close()
+		g.current.Load().handler.Retire(nil)
 		select {
 		case <-ctx.Done():
 			return
