@@ -91,7 +91,7 @@ func newWorldWith(t *testing.T, boot, more string) *world {
 		oneSite(t, w.ca.install(t, "api.example.com"), w.port, "http://"+backend, above)+
 			fmt.Sprintf("command = [%q]\nenv = [\"%s=%s %s %s\"]\n%s\n", self, backendEnv, backend, boot, w.journal, more))
 	w.gateway = startProcess(t, builtGateway(t), "run", "-c", w.config)
-	w.gateway.waitFor("the backend is up")
+	w.gateway.waitFor(`the backend is up" backend=api`)
 	return w
 }
 

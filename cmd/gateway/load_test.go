@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -61,11 +62,14 @@ func (r *request) failed() bool     { return r.err != nil || r.status != http.St
 
 // outcome is the same for all requests that ended in the same way.
 func (r *request) outcome() string {
-	var wrapped *url.Error
-	if errors.As(r.err, &wrapped) { // names the address of this very site
-		return wrapped.Err.Error()
-	}
-	if r.err != nil {
+	var asked *url.Error
+	var wire *net.OpError
+	switch { // these name addresses
+	case errors.As(r.err, &wire):
+		return wire.Op + ": " + wire.Err.Error()
+	case errors.As(r.err, &asked):
+		return asked.Err.Error()
+	case r.err != nil:
 		return r.err.Error()
 	}
 	return fmt.Sprintf("status %d", r.status)

@@ -15,9 +15,18 @@ import (
 // scrape asks for the figures, by the name and labels that they are printed with.
 func scrape(t *testing.T, port int) map[string]float64 {
 	t.Helper()
-	response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
+	found, err := figures(port)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return found
+}
+
+func figures(port int) (map[string]float64, error) {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	response, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
+	if err != nil {
+		return nil, err
 	}
 	defer response.Body.Close()
 	found := map[string]float64{}
@@ -31,7 +40,7 @@ func scrape(t *testing.T, port int) map[string]float64 {
 			found[name] = number
 		}
 	}
-	return found
+	return found, lines.Err()
 }
 
 func TestMetrics_TellPrometheusWhatHappens(t *testing.T) {

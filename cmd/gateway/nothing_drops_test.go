@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,15 +62,15 @@ func (s storm) blow(t *testing.T) {
 	var visited *borne
 	var visiting sync.WaitGroup
 	visiting.Go(func() { visited = renewing.bear(t, visit, nil) })
-	changing := s.change(w)
+	changes := s.changes(w)
+	changing := every(len(changes.acts), s.lasts, func(i int) { changes.acts[i](i) })
 	front := w.front()
 	got := front.bear(t, s.traffic, stream)
 	changing.Wait()
 	visiting.Wait()
 	w.tally(slices.Concat(got.requests, visited.requests), false)
 	t.Log(got)
-	t.Logf("meanwhile %d reloads, %d upgrades, %d restarts of the backend, %d files replaced, %d bad files; %d certificates were seen",
-		s.reloads, s.upgrades, s.restarts, s.replaced, s.mistakes, front.certificates())
+	t.Logf("meanwhile %v; %d certificates were seen", changes, front.certificates())
 	t.Logf("the site whose certificates are renewed: %v; %d certificates were seen", visited, renewing.certificates())
 	got.judge(t)
 	if n := renewing.certificates(); n <= s.renewals {
@@ -122,32 +123,79 @@ backend = "api"
 	return stream, w, newFront(t, "renewing.example.com", ca.tlsPort, &authority{pool: ca.roots(t)})
 }
 
-// change does all changes one after the other, spread over the time.
-func (s storm) change(w *world) *sync.WaitGroup {
+// changes are made one after the other.
+type changes struct {
+	acts []func(i int)
+	made map[string]int
+}
+
+// add has one more kind made so many times, spread among the others. It tells
+// whether it was made.
+func (c *changes) add(times int, what string, act func(i int) bool) {
+	for n := range times {
+		at := (n + 1) * len(c.acts) / (times + 1)
+		c.acts = slices.Insert(c.acts, at, func(i int) {
+			if act(i) {
+				c.made[what]++
+			}
+		})
+	}
+}
+
+// until makes them again and again.
+func (c *changes) until(stop <-chan struct{}, rest time.Duration) {
+	for i := 0; !pause(rest, stop); i++ {
+		c.acts[i%len(c.acts)](i)
+	}
+}
+
+func (c *changes) String() string {
+	var all []string
+	for _, what := range slices.Sorted(maps.Keys(c.made)) {
+		all = append(all, fmt.Sprintf("%d %s", c.made[what], what))
+	}
+	return strings.Join(all, ", ")
+}
+
+// reloads have sites added and taken away, certificates and limits changed.
+func (w *world) reloads(times int, good string) *changes {
+	other, extra := w.ca.install(w.t, "api.example.com"), freePort(w.t)
+	c := &changes{made: map[string]int{}}
+	c.add(times, "reloads", func(i int) bool { return w.reloadTo(variant(good, other, extra, i)) })
+	return c
+}
+
+func (w *world) restarted(int) bool {
+	w.do("backend", "restart", "api")
+	return true
+}
+
+// replacer puts other certificates into the folder that the file names.
+func (w *world) replacer() func(int) bool {
+	folder := w.certificates()
+	return func(int) bool {
+		w.ca.installIn(w.t, folder, "api.example.com")
+		return true
+	}
+}
+
+// changes are those of a storm.
+func (s storm) changes(w *world) *changes {
 	good := readAll(w.t, w.config)
-	folder, other, extra := w.certificates(), w.ca.install(w.t, "api.example.com"), freePort(w.t)
-	var acts []func(i int)
-	reload := func(i int) { w.reloadTo(variant(good, other, extra, i)) }
-	for range s.reloads {
-		acts = append(acts, reload)
-	}
-	spread := func(n int, act func(int)) {
-		for i := range n {
-			at := (i + 1) * len(acts) / (n + 1)
-			acts = append(acts[:at], append([]func(int){act}, acts[at:]...)...)
-		}
-	}
-	spread(s.upgrades, func(int) { w.upgradedBeside() })
-	spread(s.restarts, func(int) { w.do("backend", "restart", "api") })
-	spread(s.replaced, func(int) { w.ca.installIn(w.t, folder, "api.example.com") })
-	spread(s.mistakes, func(int) {
+	c := w.reloads(s.reloads, good)
+	c.add(s.upgrades, "upgrades", func(int) bool { return w.upgradedBeside() != 0 })
+	c.add(s.restarts, "restarts of the backend", w.restarted)
+	c.add(s.replaced, "replaced certificates", w.replacer())
+	c.add(s.mistakes, "bad files", func(int) bool {
 		w.write("nonsense = 1\n" + good)
-		if out, code := w.verb("reload"); code != exitFailed {
+		defer w.write(good)
+		out, code := w.verb("reload")
+		if code != exitFailed {
 			w.t.Errorf("a bad file was taken over: %s", out)
 		}
-		w.write(good)
+		return true
 	})
-	return every(len(acts), s.lasts, func(i int) { acts[i](i) })
+	return c
 }
 
 // certificates is the folder that the file names.
@@ -189,11 +237,14 @@ func (w *world) write(text string) {
 	}
 }
 
-func (w *world) reloadTo(text string) {
+// reloadTo tells whether the text was taken over.
+func (w *world) reloadTo(text string) bool {
 	w.write(text)
-	if out, code := w.verb("reload"); code != exitDone {
+	out, code := w.verb("reload")
+	if code != exitDone {
 		w.t.Errorf("reload: exit code %d: %s", code, out)
 	}
+	return code == exitDone
 }
 
 // upgradedBeside is for another goroutine than that of the test. It returns the
