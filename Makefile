@@ -34,8 +34,8 @@ vet:
 lint:
 	go run $(STATICCHECK) ./...
 
-unit:
-	go test -race -timeout 40m $(PACKAGES)
+unit: ## those that run side by side mostly wait for other processes
+	go test -race -timeout 40m -parallel 6 $(PACKAGES)
 
 bench: build ## gateway beside other proxies; ARGS='-only gateway,nginx -rows h1-1k' for less
 	go run ./cmd/internal/bench $(ARGS)

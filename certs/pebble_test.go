@@ -91,8 +91,10 @@ func pebbleStart(t testing.TB, o pebbleOptions) *pebble {
 		t.Skip("starts a CA; left out with -short")
 	}
 	binary, err := pebbleBinary()
-	if err != nil {
-		t.Skipf("Pebble, the CA of this test, could not be built with go install %s: %v", pebbleModule, err)
+	if why := "Pebble, the CA of this test, could not be built with go install %s: %v"; err != nil && os.Getenv("CI") != "" {
+		t.Fatalf(why, pebbleModule, err)
+	} else if err != nil {
+		t.Skipf(why, pebbleModule, err)
 	}
 	p := &pebble{tls: pebbleListener(t), http: pebbleListener(t), log: &pebbleLog{}}
 	p.tlsPort, p.httpPort = p.tls.Addr().(*net.TCPAddr).Port, p.http.Addr().(*net.TCPAddr).Port

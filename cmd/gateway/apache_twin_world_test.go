@@ -36,7 +36,7 @@ type twinWorld struct {
 func newTwinWorld(t *testing.T) *twinWorld {
 	t.Helper()
 	if _, err := exec.LookPath("apache2"); err != nil {
-		t.Skip("no Apache httpd to compare with: install the Debian package apache2")
+		without(t, "no Apache httpd to compare with: install the Debian package apache2")
 	}
 	ca := newAuthority(t)
 	return &twinWorld{first: freePort(t), second: freePort(t), authority: ca, files: ca.install(t, twinName), backend: newTwinBackend(t)}
@@ -218,7 +218,7 @@ func (w *twinWorld) startApache(t *testing.T) (stop func()) {
 	t.Helper()
 	const modules = "/usr/lib/apache2/modules"
 	if _, err := os.Stat(modules); err != nil {
-		t.Skipf("Apache's modules are not where Debian puts them: %v", err)
+		without(t, "Apache's modules are not where Debian puts them: %v", err)
 	}
 	dir := t.TempDir()
 	w.log = filepath.Join(dir, "access.log")

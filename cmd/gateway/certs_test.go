@@ -169,7 +169,7 @@ func TestACME_OpenSSLAcceptsWhatIsObtained(t *testing.T) {
 	t.Parallel()
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
-		t.Skip("openssl is not installed")
+		without(t, "openssl is not installed")
 	}
 	ca := startACME(t, 3600)
 	path := writeFile(t, t.TempDir(), "config.toml", ca.acmeSite(t, t.TempDir(), "certmagic", startBackend(t)))

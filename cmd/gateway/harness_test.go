@@ -71,6 +71,16 @@ func waitBesideEachOther() {
 	}
 }
 
+// without skips a test for want of something that can be installed. In CI that is
+// a failure, since .ci/tools installs everything.
+func without(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
 // builtGateway is the path of the real binary, as `make build` makes it.
 func builtGateway(t testing.TB) string { return builtWith(t, "gateway", "CGO_ENABLED=0") }
 

@@ -15,7 +15,7 @@ func TestOrphan_ABackendThatHidesItsOriginIsStillOurs(t *testing.T) {
 	t.Parallel()
 	nginx, err := exec.LookPath("nginx")
 	if err != nil {
-		t.Skip("nginx, which goes into the background and writes over its environment, is not installed")
+		without(t, "nginx, which goes into the background and writes over its environment, is not installed")
 	}
 	dir := t.TempDir()
 	backend, port := fmt.Sprintf("127.0.0.1:%d", freePort(t)), freePort(t)

@@ -58,7 +58,7 @@ func needPrograms(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		if _, err := exec.LookPath(name); err != nil {
-			t.Skipf("needs %s, which is not installed", name)
+			without(t, "needs %s, which is not installed", name)
 		}
 	}
 }

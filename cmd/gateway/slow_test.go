@@ -19,7 +19,7 @@ func TestSlow_AttacksDoNotKeepAWellBehavedClientOut(t *testing.T) {
 	t.Parallel()
 	attacker, err := exec.LookPath("slowhttptest")
 	if err != nil {
-		t.Skip("slowhttptest is not installed (Debian package slowhttptest)")
+		without(t, "slowhttptest is not installed (Debian package slowhttptest)")
 	}
 	needDescriptors(t, 4000)
 	ca := newAuthority(t)

@@ -66,7 +66,7 @@ func makeImage(t testing.TB, image string, packages []string) {
 		return
 	}
 	said := server.ReplaceAllString(strings.TrimSpace(string(out)), "://[mirror]")
-	if unreachable.MatchString(said) {
+	if unreachable.MatchString(said) && os.Getenv("CI") == "" {
 		t.Skipf("no host can be booted: the packages for its image can't be fetched:\n%s", said)
 	}
 	t.Fatalf("make the image of the host: %v\n%s", err, said)
