@@ -118,6 +118,7 @@ func condaFingerprint(t *testing.T) string {
 }
 
 func TestHost_CondaIsThereForEverybodyAndGoesAgain(t *testing.T) {
+	t.Parallel()
 	if !condaInHost(t, hosttest.Options{Seed: "useradd -m -s /bin/bash alice; useradd -m -s /bin/zsh zoe"}) {
 		return
 	}
@@ -192,6 +193,7 @@ func condaDiff(before, after string) string {
 
 // The faults share a host, since each leaves it as it was.
 func TestHost_TakesEveryFault(t *testing.T) {
+	t.Parallel()
 	if !condaInHost(t, hosttest.Options{Seed: "useradd -m -s /bin/bash alice"}) {
 		return
 	}
@@ -307,6 +309,7 @@ func TestHost_IsKilledHere(t *testing.T) {
 }
 
 func TestHost_AnUpgradeKeepsEnvironmentsAndGoesBackWhenItFails(t *testing.T) {
+	t.Parallel()
 	if !condaInHost(t, hosttest.Options{Seed: "useradd -m alice; mkdir /opt/conda"}) { // an empty folder is no obstacle
 		return
 	}

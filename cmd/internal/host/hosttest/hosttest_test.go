@@ -7,6 +7,7 @@ import (
 )
 
 func TestBoot_GivesARealSystemWithLogins(t *testing.T) {
+	t.Parallel()
 	h := Boot(t, Options{Seed: "echo seeded >/etc/seed"})
 	key, other := NewKey(t), NewKey(t)
 	h.AddUser(t, "boss", key, "sudo")
@@ -35,6 +36,7 @@ func TestBoot_GivesARealSystemWithLogins(t *testing.T) {
 }
 
 func TestBoot_HasANetworkOfItsOwnThatAFirewallCloses(t *testing.T) {
+	t.Parallel()
 	h := Boot(t, Options{})
 	for _, address := range []string{Address, Address6} {
 		if got := h.Port(t, address, 22); got != "open" {
@@ -56,6 +58,7 @@ func TestBoot_HasANetworkOfItsOwnThatAFirewallCloses(t *testing.T) {
 }
 
 func TestReboot_KeepsFilesAndForgetsTheRest(t *testing.T) {
+	t.Parallel()
 	h := Boot(t, Options{})
 	h.Script(t, "echo kept >/etc/kept; echo lost >/run/lost; nft add table inet lost")
 	for name, boot := range map[string]func(testing.TB){"reboot": h.Reboot, "power cycle": h.PowerCycle} {
@@ -70,6 +73,7 @@ func TestReboot_KeepsFilesAndForgetsTheRest(t *testing.T) {
 }
 
 func TestTree_TellsEveryChangeAndItsUndoing(t *testing.T) {
+	t.Parallel()
 	h := Boot(t, Options{})
 	before := h.Tree(t)
 	h.Script(t, "cp -a /etc/issue /run/; chmod 600 /etc/ssh/ssh_config; rm /etc/issue; echo new >/opt/new; cp -a /etc/issue.net /etc/copy; mkdir /srv/folder")
@@ -89,6 +93,7 @@ func TestTree_TellsEveryChangeAndItsUndoing(t *testing.T) {
 }
 
 func TestSelf_RunsATestInTheHost(t *testing.T) {
+	t.Parallel()
 	if Inside() {
 		if text, err := os.ReadFile("/etc/hostname"); string(text) != "gatewaytest\n" {
 			t.Errorf("the host is %q, %v", text, err)
@@ -99,6 +104,7 @@ func TestSelf_RunsATestInTheHost(t *testing.T) {
 }
 
 func TestGateway_IsTheOneOfThisSource(t *testing.T) {
+	t.Parallel()
 	h := Boot(t, Options{})
 	if r := h.Gateway(t, "version"); r.Code != 0 || !strings.Contains(r.Stdout, "gateway") {
 		t.Errorf("got %+v", r)

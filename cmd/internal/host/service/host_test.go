@@ -168,6 +168,7 @@ func serviceStatus(t *testing.T, h *hosttest.Host, pid, field string) string {
 }
 
 func TestHost_AFreshHostServesByOneCommandAndIsAsBeforeAfterUndo(t *testing.T) {
+	t.Parallel()
 	h := serviceHost(t, serviceFile, hosttest.Options{})
 	before := h.Tree(t, serviceLively()...)
 	for _, line := range serviceLines(t) {
@@ -272,6 +273,7 @@ func serviceSurvives(t *testing.T, h *hosttest.Host) {
 }
 
 func TestHost_TakesOverFromApacheOnlyIfTheCheckPassesAndGivesItBack(t *testing.T) {
+	t.Parallel()
 	h := serviceHost(t, strings.Replace(serviceFile, "[setup.service]", "[setup.service]\napache = \"keep\"", 1), hosttest.Options{Packages: []string{"apache2"}})
 	h.Script(t, "sed -i 's/^Listen 80$/Listen 443/' /etc/apache2/ports.conf; systemctl enable --quiet apache2; systemctl restart apache2")
 	before := h.Tree(t, serviceLively()...)
@@ -312,6 +314,7 @@ func TestHost_TakesOverFromApacheOnlyIfTheCheckPassesAndGivesItBack(t *testing.T
 }
 
 func TestHost_ShowsWhyGatewayDidNotStartAndTakesAllBack(t *testing.T) {
+	t.Parallel()
 	h := serviceHost(t, serviceFile, hosttest.Options{})
 	before := h.Tree(t, serviceLively()...)
 	// What the check can't foresee: something has the socket's folder when it starts.
@@ -331,6 +334,7 @@ printf '[Service]\nExecStartPre=/bin/sh -c "echo the start was spoilt; exit 3"\n
 }
 
 func TestHost_CopiesAProgramOfAHomeAndGivesABackendOfRootAllItsRights(t *testing.T) {
+	t.Parallel()
 	h := serviceHost(t, strings.Replace(serviceFile, `user = "api"`, `user = "root"`, 1), hosttest.Options{})
 	h.Script(t, "mv "+hosttest.GatewayPath+" /root/gateway; chmod 755 /srv/api")
 	if r := h.Try(t, "/root/gateway", "setup", "apply", "service", "--yes"); r.Code != 0 || !strings.Contains(r.Stdout, "copy /root/gateway to /usr/local/bin/gateway") || !strings.Contains(r.Stdout, "a backend runs as root") {

@@ -8,6 +8,7 @@ import (
 )
 
 func TestHost_SystemdFollowsAnUpgradeAndStopsWhoServesThen(t *testing.T) {
+	t.Parallel()
 	h := serviceHost(t, serviceFile, hosttest.Options{})
 	serviceApply(t, h)
 	serviceAnswers(t, h)
