@@ -9,7 +9,7 @@ import (
 // apacheModules is where Debian's apache2 has its modules.
 const apacheModules = "/usr/lib/apache2/modules"
 
-func findApache(string) (contender, error) {
+func findApache(string, func(string)) (contender, error) {
 	path, err := look("apache2", "apache2")
 	if err != nil {
 		return contender{}, err

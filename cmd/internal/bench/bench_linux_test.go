@@ -81,7 +81,7 @@ func TestBench_SaysWhatIsWrongWithItsFlags(t *testing.T) {
 		"nginx":                   `"nginx": there are only flags`,
 		"-idle 0":                 "-idle 0: write 1 or more",
 		"-binary a=x,b=y -only c": "-only c: there are: gateway, nginx, haproxy, apache, caddy, httputil, a, b",
-		"-round 2":               "flag provided but not defined: -round",
+		"-round 2":                "flag provided but not defined: -round",
 	} {
 		var log bytes.Buffer
 		code := run(t.Context(), strings.Fields(args), &log, &log)

@@ -15,7 +15,7 @@ const caddyVersion = "v2.11.9"
 
 // findCaddy looks for the pinned release where an earlier run has put it, or
 // installs it there, which needs the network and some minutes.
-func findCaddy(string) (contender, error) {
+func findCaddy(_ string, tell func(string)) (contender, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return contender{}, fmt.Errorf("a folder for Caddy: %w", err)
@@ -24,6 +24,7 @@ func findCaddy(string) (contender, error) {
 	path := filepath.Join(dir, "caddy")
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		install := exec.Command("go", "install", "github.com/caddyserver/caddy/v2/cmd/caddy@"+caddyVersion)
+		tell("installing Caddy, which takes some minutes the first time: " + install.String())
 		install.Env = append(install.Environ(), "GOBIN="+dir)
 		if out, err := install.CombinedOutput(); err != nil {
 			return contender{}, fmt.Errorf("%s: %w: %.500s", install, err, out)

@@ -67,7 +67,7 @@ func (c *client) readAnswer(size int64) error {
 
 // newHTTPClient is for large bodies with HTTP/1.1, with buffers of their size.
 func newHTTPClient(address string, settings *tls.Config) *http.Client {
-	return &http.Client{Transport: &http.Transport{
+	return &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{
 		TLSClientConfig: settings,
 		ReadBufferSize:  64 << 10,
 		WriteBufferSize: 64 << 10,

@@ -44,10 +44,11 @@ func (s site) write(name, text string) (string, error) {
 // that cannot be told an address send it as the server name of TLS.
 const siteName = "localhost"
 
-// finder looks for a contender on this machine, or makes it in the folder.
+// finder looks for a contender on this machine, or makes it in the folder. It
+// tells what takes long.
 type finder struct {
 	name string
-	find func(dir string) (contender, error)
+	find func(dir string, tell func(string)) (contender, error)
 }
 
 // finders are the contenders beside gateway, in the order of the table.
@@ -88,7 +89,7 @@ func findContenders(o options, dir string, tell func(string)) ([]contender, erro
 		if !wanted(f.name) {
 			continue
 		}
-		c, err := f.find(dir)
+		c, err := f.find(dir, tell)
 		if err != nil && len(o.only) > 0 {
 			return nil, err
 		}

@@ -14,9 +14,9 @@ const handshakers = 8
 // handshakes is a load of new connections with one request each, all with full
 // handshakes, or all but each client's first with a resumed session.
 func handshakes(resumed bool) load {
-	return func(ctx context.Context, w *workshop, s *server, length time.Duration) (int, error) {
+	return func(ctx context.Context, w *workshop, s *server, much effort) (int, error) {
 		var done atomic.Int64
-		until := time.Now().Add(length)
+		until := time.Now().Add(much.time)
 		err := inParallel(ctx, handshakers, func(ctx context.Context, _ int) error {
 			settings := w.clientTLS()
 			if resumed {

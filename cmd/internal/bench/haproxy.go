@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-func findHAProxy(string) (contender, error) {
+func findHAProxy(string, func(string)) (contender, error) {
 	path, err := look("haproxy", "haproxy")
 	if err != nil {
 		return contender{}, err

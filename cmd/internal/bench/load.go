@@ -25,7 +25,7 @@ const cipher = "TLS_AES_128_GCM_SHA256"
 // wrk is a load of HTTP/1.1: as many requests as the server can answer, of
 // answers of this size.
 func wrk(size int64) load {
-	return func(ctx context.Context, w *workshop, s *server, length time.Duration) (int, error) {
+	return func(ctx context.Context, w *workshop, s *server, much effort) (int, error) {
 		path, err := look("wrk", "wrk")
 		if err != nil {
 			return 0, err
@@ -34,13 +34,10 @@ func wrk(size int64) load {
 		if err != nil {
 			return 0, err
 		}
-		seconds := wholeSeconds(length)
-		cmd := exec.CommandContext(ctx, path, "-t", threads(w.workers), "-c", strconv.Itoa(connections),
-			"-d", seconds+"s", "--timeout", "30s", s.url(size))
-		cmd.Env = append(os.Environ(), "OPENSSL_CONF="+settings)
-		out, err := cmd.CombinedOutput()
+		out, err := generate(ctx, much, []string{"OPENSSL_CONF=" + settings}, path, "-t", threads(w.workers), "-c", strconv.Itoa(connections),
+			"-d", wholeSeconds(much.time)+"s", "--timeout", "30s", s.url(size))
 		if err != nil {
-			return 0, fmt.Errorf("wrk: %w: %s", err, out)
+			return 0, err
 		}
 		return parseWrk(string(out))
 	}
@@ -60,27 +57,44 @@ Groups = X25519
 `, cipher))
 }
 
-// h2load is a load of HTTP/2, in the same way.
+// h2load is a load of HTTP/2, in the same way. It is told how many requests to
+// send and not for how long: on a busy machine, with a connection that comes after
+// the time is over, it would never end (nghttp2 1.52).
 func h2load(size int64) load {
-	return func(ctx context.Context, w *workshop, s *server, length time.Duration) (int, error) {
+	return func(ctx context.Context, w *workshop, s *server, much effort) (int, error) {
 		path, err := look("h2load", "nghttp2-client")
 		if err != nil {
 			return 0, err
 		}
-		out, err := exec.CommandContext(ctx, path, "-t", threads(w.workers), "-c", strconv.Itoa(connections),
-			"-m", strconv.Itoa(streams), "-D", wholeSeconds(length), "--tls13-ciphers="+cipher, "--groups=X25519",
-			s.url(size)).CombinedOutput()
+		out, err := generate(ctx, much, nil, path, "-t", threads(w.workers), "-c", strconv.Itoa(connections),
+			"-m", strconv.Itoa(streams), "-n", strconv.Itoa(much.requests), "--tls13-ciphers="+cipher, "--groups=X25519", s.url(size))
 		if err != nil {
-			return 0, fmt.Errorf("h2load: %w: %s", err, out)
+			return 0, err
 		}
 		return parseH2load(string(out))
 	}
 }
 
+// generate runs a load generator and returns what it prints.
+func generate(ctx context.Context, much effort, env []string, program string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, much.limit())
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("%s has not ended: %w: %s", cmd, ctx.Err(), out)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %s", cmd, err, out)
+	}
+	return out, nil
+}
+
 // threads leaves half of the machine to the server.
 func threads(workers int) string { return strconv.Itoa(max(1, workers/2)) }
 
-// wholeSeconds rounds up: neither wrk nor h2load knows parts of seconds.
+// wholeSeconds rounds up: wrk does not know parts of seconds.
 func wholeSeconds(length time.Duration) string {
 	return strconv.Itoa(int((length + time.Second - 1) / time.Second))
 }

@@ -59,8 +59,23 @@ func (m measurement) format(values []float64) string {
 	return strings.Join(texts, ", ")
 }
 
-// load sends requests to a server for a while, and returns how many were answered.
-type load func(ctx context.Context, w *workshop, s *server, time time.Duration) (int, error)
+// load sends requests to a server and returns how many were answered.
+type load func(ctx context.Context, w *workshop, s *server, much effort) (int, error)
+
+// effort is how much a load sends. It keeps to what its program can be told.
+type effort struct {
+	time     time.Duration
+	requests int // about as many as fill the time
+}
+
+// warmUp is what a server is given before it is measured: connections to the
+// backend, a heap of the right size, and the guess how many requests fill a second.
+func (w *workshop) warmUp() effort {
+	return effort{time: min(time.Second, w.time/2), requests: 32 * connections}
+}
+
+// limit is when a program that sends a load must have hung.
+func (e effort) limit() time.Duration { return 10*e.time + time.Minute }
 
 // cpuPerRequest is a measurement in microseconds of CPU time for each request of
 // a load.
@@ -71,12 +86,14 @@ func cpuPerRequest(key, title string, send load) measurement {
 			return nil, err
 		}
 		defer s.stop()
-		if _, err := send(ctx, w, s, min(time.Second, w.time/2)); err != nil {
+		began := time.Now()
+		requests, err := send(ctx, w, s, w.warmUp())
+		if err != nil {
 			return nil, fmt.Errorf("warming up: %w", err)
 		}
-		var requests int
+		rate := float64(requests) / time.Since(began).Seconds()
 		used, err := s.cpuOf(func() (err error) {
-			requests, err = send(ctx, w, s, w.time)
+			requests, err = send(ctx, w, s, effort{time: w.time, requests: max(connections, int(rate*w.time.Seconds()))})
 			return err
 		})
 		if err != nil {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-func findNginx(string) (contender, error) {
+func findNginx(string, func(string)) (contender, error) {
 	path, err := look("nginx", "nginx-light")
 	if err != nil {
 		return contender{}, err

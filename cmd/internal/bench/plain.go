@@ -9,7 +9,7 @@ import (
 )
 
 // findPlain builds the proxy that Go's standard library makes in a few lines.
-func findPlain(dir string) (contender, error) {
+func findPlain(dir string, _ func(string)) (contender, error) {
 	path := filepath.Join(dir, "plain")
 	build := exec.Command("go", "build", "-o", path, "gateway/cmd/internal/bench/plain")
 	if out, err := build.CombinedOutput(); err != nil {

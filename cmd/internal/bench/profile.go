@@ -11,15 +11,15 @@ import (
 // write its CPU profile.
 const profileEnv = "GATEWAY_CPU_PROFILE"
 
-// profileName is the file of each run's profile in its folder.
-const profileName = "cpu.prof"
+// profileEnding marks the profiles of the single runs.
+const profileEnding = ".prof"
 
 // mergeProfiles makes one profile of those that all runs have written.
 func (w *workshop) mergeProfiles(ctx context.Context) error {
 	if w.profile == "" {
 		return nil
 	}
-	parts, err := filepath.Glob(filepath.Join(w.dir, "*", profileName))
+	parts, err := filepath.Glob(filepath.Join(w.dir, "*"+profileEnding))
 	if err != nil {
 		return err
 	}

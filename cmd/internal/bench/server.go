@@ -36,31 +36,42 @@ func (w *workshop) start(ctx context.Context, c contender) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	running, err := s.launch(c)
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", c.name, err)
+	}
+	if err := running.waitReady(ctx, w.clientTLS()); err != nil {
+		words := running.lastWords()
+		running.stop()
+		return nil, fmt.Errorf("starting %s: %w:\n%s", c.name, err, words)
+	}
+	return running, nil
+}
+
+// launch configures a contender and runs it in a process group of its own, so
+// that Ctrl-C reaches the benchmark alone, which then stops it.
+func (s site) launch(c contender) (*server, error) {
 	args, err := c.configure(s)
 	if err != nil {
-		return nil, fmt.Errorf("configuring %s: %w", c.name, err)
+		return nil, err
 	}
 	out, err := os.Create(s.file("output"))
 	if err != nil {
 		return nil, err
 	}
 	defer out.Close()
-	running := &server{site: s, cmd: exec.Command(c.program, args...), ended: make(chan struct{})}
-	running.cmd.Stdout, running.cmd.Stderr = out, out
-	running.cmd.Env = append(os.Environ(), profileEnv+"="+s.file(profileName))
-	running.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	running.started = time.Now()
-	if err := running.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", c.name, err)
+	cmd := exec.Command(c.program, args...)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Env = append(os.Environ(), profileEnv+"="+s.dir+profileEnding)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	running := &server{site: s, cmd: cmd, ended: make(chan struct{}), started: time.Now()}
+	if err := cmd.Start(); err != nil {
+		return nil, err
 	}
 	go func() {
-		_ = running.cmd.Wait()
+		_ = cmd.Wait() // the exit status stays in cmd
 		close(running.ended)
 	}()
-	if err := running.waitReady(ctx, w.clientTLS()); err != nil {
-		running.stop()
-		return nil, fmt.Errorf("starting %s: %w:\n%s", c.name, err, running.lastWords())
-	}
 	return running, nil
 }
 
@@ -111,7 +122,8 @@ func (s *server) url(size int64) string {
 func (s *server) cpu() (time.Duration, error) { return treeCPU(s.cmd.Process.Pid) }
 
 // stop asks the server to end, kills what is left of its process group after a
-// while, and waits for the end.
+// while, and waits for the end. Its folder goes, too: the access logs of a whole
+// run would be gigabytes.
 func (s *server) stop() {
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
@@ -120,6 +132,7 @@ func (s *server) stop() {
 		_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
 		<-s.ended
 	}
+	_ = os.RemoveAll(s.site.dir) // or else with the folder of the whole run
 }
 
 // lastWords is the end of what the server has printed or written as an error.
