@@ -203,9 +203,13 @@ func monitorAt(t testing.TB, o Options, dir string, change func(*Options)) *moni
 	return m
 }
 
+// waitAtMost is how long a test waits for something that must come: long, because
+// it is only spent when the test fails.
+const waitAtMost = time.Minute
+
 func limit(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), waitAtMost)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -225,7 +229,7 @@ func (m *monitored) waitUpFor(t testing.TB, ctx context.Context) {
 // waitState waits, by the availability that changes with it, until the state is wanted.
 func (m *monitored) waitState(t testing.TB, want string) Status {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(waitAtMost)
 	for time.Now().Before(deadline) {
 		if s := m.Status(); s.State == want {
 			return s
