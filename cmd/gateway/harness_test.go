@@ -34,7 +34,7 @@ import (
 // it is only spent when the test fails.
 const patience = 60 * time.Second
 
-// binaries builds the program once for all tests of this package.
+// binaries are the programs that builtOf has built.
 var binaries = struct {
 	sync.Mutex
 	dir  string
@@ -82,14 +82,17 @@ func without(t testing.TB, format string, args ...any) {
 }
 
 // builtGateway is the path of the real binary, as `make build` makes it.
-func builtGateway(t testing.TB) string { return builtWith(t, "gateway", "CGO_ENABLED=0") }
+func builtGateway(t testing.TB) string {
+	return builtOf(t, "gateway", "gateway/cmd/gateway", "CGO_ENABLED=0")
+}
 
 // racyGateway is the binary under the race detector: slower and larger.
 func racyGateway(t testing.TB) string {
-	return builtWith(t, "gateway-race", "CGO_ENABLED=1", "-race")
+	return builtOf(t, "gateway-race", "gateway/cmd/gateway", "CGO_ENABLED=1", "-race")
 }
 
-func builtWith(t testing.TB, name, environment string, flags ...string) string {
+// builtOf builds a program once for all tests of this package.
+func builtOf(t testing.TB, name, source, environment string, flags ...string) string {
 	t.Helper()
 	binaries.Lock()
 	defer binaries.Unlock()
@@ -97,7 +100,7 @@ func builtWith(t testing.TB, name, environment string, flags ...string) string {
 		return path
 	}
 	path := filepath.Join(binaries.dir, name)
-	build := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), "gateway/cmd/gateway")...)
+	build := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), source)...)
 	build.Env = append(os.Environ(), environment)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", build, err, out)

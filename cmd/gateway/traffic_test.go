@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -162,10 +163,8 @@ const downloadSize = 4 << 20
 
 func newStreams(t testing.TB) *streams {
 	t.Helper()
-	body, err := io.ReadAll(io.LimitReader(&pattern{}, downloadSize))
-	if err != nil {
-		t.Fatal(err)
-	}
+	body := make([]byte, downloadSize)
+	_, _ = rand.Read(body)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/ws") {
 			echoForever(w, r)
