@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
@@ -75,12 +76,13 @@ func benchPlausible(t *testing.T, got report, least map[string]float64) {
 func TestBench_SaysWhatIsWrongWithItsFlags(t *testing.T) {
 	for args, want := range map[string]string{
 		"-rows h9":                "-rows h9: there are: h1-1k",
-		"-only squid":             "-only squid: there are: gateway, nginx",
+		"-only squid":             "-only squid: there are: nginx, haproxy",
 		"-rounds 0":               "-rounds 0: write 1 or more",
 		"-seconds 0":              "-seconds 0: write 0.1 or more",
+		"-binary ,":               "-binary: write the path of a gateway",
 		"nginx":                   `"nginx": there are only flags`,
 		"-idle 0":                 "-idle 0: write 1 or more",
-		"-binary a=x,b=y -only c": "-only c: there are: gateway, nginx, haproxy, apache, caddy, httputil, a, b",
+		"-binary a=x,b=y -only c": "-only c: there are: nginx, haproxy, apache, caddy, httputil, a, b",
 		"-round 2":                "flag provided but not defined: -round",
 	} {
 		var log bytes.Buffer
@@ -101,6 +103,33 @@ func TestBench_EndsWithTheReasonWhenAContenderDoesNotStart(t *testing.T) {
 	code := run(t.Context(), []string{"-binary", fake, "-only", "gateway", "-rows", "h1-1k"}, &log, &log)
 	if code != 1 || !strings.Contains(log.String(), "exit status 3") || !strings.Contains(log.String(), "no such certificate") {
 		t.Errorf("exit code %d and %q, want 1 and both the exit status and what it printed", code, log.String())
+	}
+}
+
+func TestMergeProfiles_MakesOneOfAllRunsAndSaysWhenThereIsNone(t *testing.T) {
+	w := &workshop{dir: t.TempDir(), options: options{profile: filepath.Join(t.TempDir(), "all.prof")}}
+	if err := w.mergeProfiles(t.Context()); err == nil || !strings.Contains(err.Error(), "-tags profile") {
+		t.Errorf("without any profile: %v, want the advice to build with -tags profile", err)
+	}
+	for _, name := range []string{"gateway-1", "gateway-2"} {
+		part, err := os.Create(filepath.Join(w.dir, name+profileEnding))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := pprof.StartCPUProfile(part); err != nil {
+			t.Fatal(err)
+		}
+		pprof.StopCPUProfile()
+		if err := part.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.mergeProfiles(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	merged, err := os.ReadFile(w.profile)
+	if err != nil || !bytes.HasPrefix(merged, []byte{0x1f, 0x8b}) {
+		t.Errorf("the merged profile: %v and %.20q, want gzip as pprof writes it", err, merged)
 	}
 }
 

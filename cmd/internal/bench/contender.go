@@ -1,12 +1,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -62,8 +60,8 @@ func finders() []finder {
 	}
 }
 
-func knownNames() []string {
-	names := []string{gatewayName}
+func finderNames() []string {
+	var names []string
 	for _, f := range finders() {
 		names = append(names, f.name)
 	}
@@ -73,10 +71,9 @@ func knownNames() []string {
 // findContenders returns those that were asked for. It is an error if one of them
 // cannot be had; without a wish the others are measured and tell says what is missing.
 func findContenders(o options, dir string, tell func(string)) ([]contender, error) {
-	wanted := func(name string) bool { return len(o.only) == 0 || slices.Contains(o.only, name) }
 	var found []contender
 	for _, b := range o.binaries {
-		if !wanted(b.name) {
+		if !o.wants(b.name) {
 			continue
 		}
 		c, err := findGateway(b)
@@ -86,21 +83,18 @@ func findContenders(o options, dir string, tell func(string)) ([]contender, erro
 		found = append(found, c)
 	}
 	for _, f := range finders() {
-		if !wanted(f.name) {
+		if !o.wants(f.name) {
 			continue
 		}
 		c, err := f.find(dir, tell)
-		if err != nil && len(o.only) > 0 {
+		switch {
+		case err == nil:
+			found = append(found, c)
+		case len(o.only) > 0:
 			return nil, err
-		}
-		if err != nil {
+		default:
 			tell(fmt.Sprintf("not measured: %v", err))
-			continue
 		}
-		found = append(found, c)
-	}
-	if len(found) == 0 {
-		return nil, errors.New("nothing to measure")
 	}
 	return found, nil
 }

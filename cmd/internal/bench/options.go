@@ -34,7 +34,7 @@ func parseOptions(args []string, log io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(log)
-	only := flags.String("only", "", "measure only these, such as gateway,nginx; without it all that are installed: "+strings.Join(knownNames(), ", "))
+	only := flags.String("only", "", "measure only these, such as gateway,nginx; without it all that are installed: "+gatewayName+", "+strings.Join(finderNames(), ", "))
 	rows := flags.String("rows", "", "take only these measurements, without it all: "+strings.Join(measurementKeys(), ", "))
 	binaries := flags.String("binary", "bin/gateway", "the gateway to measure, or several to compare: old=PATH,new=PATH")
 	flags.IntVar(&o.rounds, "rounds", 3, "take each figure so many times; the median counts")
@@ -55,33 +55,41 @@ func parseOptions(args []string, log io.Writer) (options, error) {
 }
 
 func (o options) check(rest []string) error {
-	if len(rest) > 0 {
+	switch {
+	case len(rest) > 0:
 		return fmt.Errorf("%q: there are only flags; see -help", rest[0])
-	}
-	if o.rounds < 1 {
+	case o.rounds < 1:
 		return fmt.Errorf("-rounds %d: write 1 or more", o.rounds)
-	}
-	if o.time < 100*time.Millisecond {
+	case o.time < 100*time.Millisecond:
 		return fmt.Errorf("-seconds %v: write 0.1 or more", o.time.Seconds())
-	}
-	if o.idle < 1 {
+	case len(o.binaries) == 0:
+		return errors.New("-binary: write the path of a gateway")
+	case o.idle < 1:
 		return fmt.Errorf("-idle %d: write 1 or more", o.idle)
 	}
-	for _, key := range o.rows {
-		if !slices.Contains(measurementKeys(), key) {
-			return fmt.Errorf("-rows %s: there are: %s", key, strings.Join(measurementKeys(), ", "))
-		}
+	if err := known("-rows", o.rows, measurementKeys()); err != nil {
+		return err
 	}
-	names := knownNames()
+	names := finderNames()
 	for _, b := range o.binaries {
 		names = append(names, b.name)
 	}
-	for _, name := range o.only {
-		if !slices.Contains(names, name) {
-			return fmt.Errorf("-only %s: there are: %s", name, strings.Join(names, ", "))
+	return known("-only", o.only, names)
+}
+
+// known says which of the words is none of those that there are.
+func known(flag string, words, all []string) error {
+	for _, word := range words {
+		if !slices.Contains(all, word) {
+			return fmt.Errorf("%s %s: there are: %s", flag, word, strings.Join(all, ", "))
 		}
 	}
 	return nil
+}
+
+// wants reports whether a contender is to be measured.
+func (o options) wants(name string) bool {
+	return len(o.only) == 0 || slices.Contains(o.only, name)
 }
 
 // parseBinaries reads "PATH" or "NAME=PATH,NAME=PATH".
