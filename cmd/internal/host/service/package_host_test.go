@@ -81,6 +81,7 @@ wait`
 }
 
 func TestHost_ThePackageComesStaysAndGoesWithoutDroppingAnything(t *testing.T) {
+	t.Parallel()
 	h := hosttest.Boot(t, hosttest.Options{})
 	for _, version := range []string{"v1.0.0", "v1.1.0"} {
 		h.Put(t, packageBuild(t, version), "/root/"+version+".deb", 0o600)
