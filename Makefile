@@ -2,6 +2,8 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 PACKAGES   ?= ./...
 PROFILED   ?= h1-1k,h1-10k,h2-1k,full,resumed,down,up
+# The tests that talk to gateway's own server: net/http serves what its loop does not.
+CLIENT_LEG  = ^Test(Body|Clients|Close|Headers|Refused|Response|Server|Sniff|Stop|Timeouts|Upgrade|Upgraded|WireGuard)_
 
 .PHONY: run build deb dist test tools format vet lint unit bench bench-go profile pgo soak fuzz clean
 
@@ -36,6 +38,7 @@ lint:
 
 unit: ## those that run side by side mostly wait for other processes
 	go test -race -timeout 40m -parallel 6 $(PACKAGES)
+	GATEWAY_TEST_CLIENT_LEG=general go test -race -run '$(CLIENT_LEG)' ./proxy
 
 bench: build ## gateway beside other proxies; ARGS='-only gateway,nginx -rows h1-1k' for less
 	go run ./cmd/internal/bench $(ARGS)

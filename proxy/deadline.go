@@ -26,6 +26,17 @@ func (d *readDeadline) setHandler(t time.Time) error {
 	return d.apply()
 }
 
+// bound brings the handlers' deadline forward to t.
+func (d *readDeadline) bound(t time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.handler.IsZero() && d.handler.Before(t) {
+		return nil
+	}
+	d.handler = t
+	return d.apply()
+}
+
 func (d *readDeadline) setGuard(t time.Time, idle bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

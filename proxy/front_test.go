@@ -116,7 +116,7 @@ func newServedFront(t *testing.T, cfg Config, change ...func(*Handler)) *front {
 	f := newFront(t, cfg, change...)
 	config := f.TLS.Clone()
 	config.NextProtos = []string{"h2", "http/1.1"}
-	s := NewServer(Options{Limits: cfg.Limits, Timeouts: cfg.Timeouts, TLS: config, Handler: f.Config.Handler, Log: newDiscardLog()})
+	s := NewServer(Options{Limits: cfg.Limits, Timeouts: cfg.Timeouts, TLS: config, Handler: f.Config.Handler, Log: newDiscardLog(), generalOnly: wireGeneralOnly()})
 	if err := s.Bind(t.Context(), []string{"127.0.0.1:0"}); err != nil {
 		t.Fatal(err)
 	}

@@ -24,19 +24,21 @@ type wireGuard struct {
 	buffers  *headBuffers
 	deadline readDeadline
 
-	phase    guardPhase
-	in       []byte // read from the client and not yet passed on; nil when empty
-	buffer   *headBuffer
-	cleared  int // so many bytes of in may be passed on
-	scan     headScan
-	leading  int // empty lines before the present head
-	left     int64
-	chunks   chunkedBody
-	upgrade  bool // the present request asks to leave HTTP
-	heads    int  // heads passed on
-	answered int  // requests that were answered
-	served   int  // requests that reached the server's handler
-	failed   error
+	phase      guardPhase
+	in         []byte // read from the client and not yet passed on; nil when empty
+	buffer     *headBuffer
+	cleared    int // so many bytes of in may be passed on
+	head       *head
+	headLength int // of the bytes that head stands for
+	scan       headScan
+	leading    int // empty lines before the present head
+	left       int64
+	chunks     chunkedBody
+	upgrade    bool // the present request asks to leave HTTP
+	heads      int  // heads passed on
+	answered   int  // requests that were answered
+	served     int  // requests that reached the server's handler
+	failed     error
 
 	refusal atomic.Pointer[refusedHead]
 	unread  atomic.Bool // the client may still be sending: close with care
@@ -126,20 +128,9 @@ func (g *wireGuard) advance(p []byte) (int, error) {
 
 // pass moves cleared bytes from g.in to p.
 func (g *wireGuard) pass(p []byte) int {
+	g.head = nil // it goes out as bytes
 	n := copy(p, g.in[:g.cleared])
 	g.cleared -= n
 	g.consume(n)
 	return n
-}
-
-// await reads until the first head is there. Before that nothing is spent on the
-// connection but what TLS keeps.
-func (g *wireGuard) await() error {
-	g.armIdle()
-	for g.cleared == 0 {
-		if err := g.readHead(); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -1,71 +1,103 @@
 package proxy
 
 import (
-	"bytes"
 	"net/http"
 	"strconv"
 	"strings"
 )
 
-// headFields gathers those fields of a head that decide its framing.
+// headFields gathers the fields of a head, and those apart that decide its framing.
 type headFields struct {
-	hosts, lengths, codings   int    // how often each was sent
-	host, length, coding      string // and the last of them
-	expectation               string // an Expect other than 100-continue
-	upgrade, forbiddenTrailer bool
+	header http.Header
+	values []string // behind those of header
+
+	hosts, lengths, codings            int    // how often each was sent
+	host, length, coding               string // and the last of them
+	upgrade, expects, forbiddenTrailer bool
+	expectation                        string // an Expect other than 100-continue
 }
 
 // add takes one field line without its line end.
-func (f *headFields) add(line []byte) *refusal {
+func (f *headFields) add(line string) *refusal {
 	name, value, refused := cutField(line)
 	if refused != nil {
 		return refused
 	}
-	switch len(name) { // most names aren't of interest: look at the length first
-	case len("Host"):
-		if bytes.EqualFold(name, []byte("Host")) {
-			f.hosts, f.host = f.hosts+1, string(value)
-		}
-	case len("Expect"):
-		if bytes.EqualFold(name, []byte("Expect")) && !bytes.EqualFold(value, []byte("100-continue")) {
+	key := canonicalKey(name)
+	switch key {
+	case "Host":
+		f.hosts, f.host = f.hosts+1, value
+		return nil
+	case "Expect":
+		f.expects = true
+		if !strings.EqualFold(value, "100-continue") {
 			f.expectation = "unknown"
 		}
-	case len("Upgrade"): // and Trailer
-		if bytes.EqualFold(name, []byte("Upgrade")) {
-			f.upgrade = true
-		} else if bytes.EqualFold(name, []byte("Trailer")) {
-			f.forbiddenTrailer = f.forbiddenTrailer || announcesFraming(string(value))
-		}
-	case len("Content-Length"):
-		if bytes.EqualFold(name, []byte("Content-Length")) {
-			f.lengths, f.length = f.lengths+1, string(value)
-		}
-	case len("Transfer-Encoding"):
-		if bytes.EqualFold(name, []byte("Transfer-Encoding")) {
-			f.codings, f.coding = f.codings+1, string(value)
-		}
+	case "Upgrade":
+		f.upgrade = true
+	case "Trailer":
+		f.forbiddenTrailer = f.forbiddenTrailer || announcesFraming(value)
+	case "Content-Length":
+		f.lengths, f.length = f.lengths+1, value
+	case "Transfer-Encoding":
+		f.codings, f.coding = f.codings+1, value
 	}
+	f.keep(key, value)
 	return nil
+}
+
+// keep adds a field to the header. Nearly every name occurs once, and its one
+// value then lies in the array that all share.
+func (f *headFields) keep(key, value string) {
+	if before, again := f.header[key]; again {
+		f.header[key] = append(before, value)
+		return
+	}
+	f.values = append(f.values, value)
+	n := len(f.values)
+	f.header[key] = f.values[n-1 : n : n]
+}
+
+// canonicalKey is a field's name as http.Header has it. Most clients of HTTP/1
+// write it so themselves.
+func canonicalKey(name string) string {
+	upper := true
+	for i := range len(name) {
+		c := name[i]
+		if upper && 'a' <= c && c <= 'z' || !upper && 'A' <= c && c <= 'Z' {
+			return http.CanonicalHeaderKey(name)
+		}
+		upper = c == '-'
+	}
+	return name
 }
 
 // cutField splits a field line. Neither folded lines nor space around the name
 // are repaired (RFC 9112, 5.1 and 5.2): a server behind might repair otherwise.
-func cutField(line []byte) (name, value []byte, refused *refusal) {
-	name, value, ok := bytes.Cut(line, []byte(":"))
+func cutField(line string) (name, value string, refused *refusal) {
+	colon := strings.IndexByte(line, ':')
 	switch {
 	case line[0] == ' ' || line[0] == '\t':
-		return nil, nil, malformed("a header line is folded")
-	case !ok:
-		return nil, nil, malformed("a header line has no colon")
-	case len(name) == 0:
-		return nil, nil, malformed("a header line has no name")
+		return "", "", malformed("a header line is folded")
+	case colon < 0:
+		return "", "", malformed("a header line has no colon")
+	case colon == 0:
+		return "", "", malformed("a header line has no name")
+	case !isToken(line[:colon]):
+		return "", "", malformed("the name of a header line is not a token")
 	}
-	for _, c := range name {
-		if !isTokenByte(c) {
-			return nil, nil, malformed("the name of a header line is not a token")
-		}
+	return line[:colon], trimSpace(line[colon+1:]), nil
+}
+
+// trimSpace removes the optional whitespace around a value (RFC 9110, 5.6.3).
+func trimSpace(s string) string {
+	for len(s) > 0 && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
 	}
-	return name, bytes.Trim(value, " \t"), nil
+	for len(s) > 0 && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
 }
 
 // announcesFraming reports whether a Trailer field announces a field that must

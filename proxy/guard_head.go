@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"net/http"
 	"net/url"
 	"strings"
@@ -50,7 +49,9 @@ func (s *headScan) next(b []byte, limits Limits) (end int, refused *refusal) {
 		case s.at == 0 && !isTokenByte(c):
 			return 0, malformed("this is not an HTTP request")
 		default:
-			s.at++
+			for s.at++; s.at < len(b) && !isControl(b[s.at]); {
+				s.at++
+			}
 		}
 	}
 	if refused := s.tooLong(len(b), limits); refused != nil {
@@ -66,8 +67,8 @@ func (s *headScan) begin(b []byte) *refusal {
 		return nil
 	}
 	s.begun = true
-	line, _, _ := bytes.Cut(b, crlf)
-	_, refused := parseRequestLine(string(line))
+	line, _ := cutLine(string(b))
+	_, refused := parseRequestLine(line)
 	return refused
 }
 
@@ -95,32 +96,56 @@ type framing struct {
 	upgrade bool  // the client asks to leave HTTP after this request
 }
 
-// parseHead checks a whole head that headScan has passed, empty line included,
-// and tells how long its body is. It accepts one reading only of every message:
-// where RFC 9112 lets a recipient guess or repair, it refuses.
-func parseHead(head []byte) (framing, *refusal) {
-	line, rest, _ := bytes.Cut(head, crlf)
-	request, refused := parseRequestLine(string(line))
+// head is a request head that was found sound.
+type head struct {
+	requestLine
+	framing
+	url     *url.URL
+	host    string      // as it was sent; "" for an HTTP/1.0 client that sent none
+	header  http.Header // all fields but Host
+	expects bool        // the client waits for "100 Continue"
+}
+
+// parseHead checks a whole head that headScan has passed, of so many lines before
+// the empty one. It accepts one reading only of every message: where RFC 9112 lets
+// a recipient guess or repair, it refuses. The strings of the head are parts of text.
+func parseHead(text string, lines int) (*head, *refusal) {
+	line, rest := cutLine(text)
+	request, refused := parseRequestLine(line)
 	if refused != nil {
-		return framing{}, refused
+		return nil, refused
 	}
-	var f headFields
+	f := headFields{header: make(http.Header, lines-1), values: make([]string, 0, lines-1)}
 	for {
-		line, rest, _ = bytes.Cut(rest, crlf)
-		if len(line) == 0 {
+		if line, rest = cutLine(rest); line == "" {
 			break
 		}
 		if refused := f.add(line); refused != nil {
-			return framing{}, refused
+			return nil, refused
 		}
 	}
 	if refused := f.checkHost(request); refused != nil {
-		return framing{}, refused
+		return nil, refused
 	}
-	return f.framing(request)
+	h := &head{requestLine: request, host: f.host, header: f.header, expects: f.expects}
+	if h.framing, refused = f.framing(request); refused != nil {
+		return nil, refused
+	}
+	var err error
+	if h.url, err = parseURL(request.target); err != nil {
+		return nil, malformed("the request target is no URL")
+	}
+	return h, nil
 }
 
-var crlf = []byte("\r\n")
+// cutLine cuts text at its first line end, which headScan has found to be CRLF.
+func cutLine(text string) (line, rest string) {
+	end := strings.IndexByte(text, '\r')
+	if end < 0 {
+		return text, ""
+	}
+	return text[:end], text[end+2:]
+}
 
 // requestLine is the first line of a request.
 type requestLine struct {

@@ -10,6 +10,31 @@ import (
 	"time"
 )
 
+// await reads until a head is there, sound or refused. While none comes, nothing
+// is spent on the connection but what TLS keeps.
+func (g *wireGuard) await() error {
+	for g.cleared == 0 {
+		if err := g.readHead(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeHead takes the head that await has found sound, so that Read begins with
+// the body. It is nil for a head that was refused.
+func (g *wireGuard) takeHead() *head {
+	h := g.head
+	if h == nil {
+		return nil
+	}
+	g.head = nil
+	g.cleared -= g.headLength
+	g.consume(g.headLength)
+	g.conn.received.Add(int64(g.headLength))
+	return h
+}
+
 // readHead reads from the client until a head can be passed on.
 func (g *wireGuard) readHead() error {
 	for {
@@ -121,7 +146,7 @@ func (g *wireGuard) headEnds(err error) error {
 // accept clears a head of so many bytes, and of its body what came along. If
 // there is something wrong with that, the backend need not even see the head.
 func (g *wireGuard) accept(end int) *refusal {
-	f, refused := parseHead(g.in[:end])
+	f, refused := parseHead(string(g.in[:end]), g.scan.lines)
 	if refused != nil {
 		return refused
 	}
@@ -135,9 +160,9 @@ func (g *wireGuard) accept(end int) *refusal {
 	} else {
 		body = body[:min(int64(len(body)), f.length)]
 	}
-	g.cleared = end + len(body)
+	g.cleared, g.head, g.headLength = end+len(body), f, end
 	g.scan, g.leading, g.upgrade = headScan{}, 0, f.upgrade
-	g.beginBody(f, int64(len(body)), chunks)
+	g.beginBody(f.framing, int64(len(body)), chunks)
 	g.inFlight()
 	return nil
 }
@@ -219,7 +244,7 @@ func (g *wireGuard) refuse(r *refusal) {
 	g.refusal.Store(&refusedHead{refusal: *r, after: g.heads})
 	g.conn.received.Add(int64(len(g.in) - len(substitute)))
 	g.release()
-	g.in, g.cleared = []byte(substitute), len(substitute)
+	g.in, g.cleared, g.head = []byte(substitute), len(substitute), nil
 	g.phase = phaseRefused
 	g.unread.Store(true)
 	g.inFlight()

@@ -326,7 +326,7 @@ func FuzzParseHead_RefusesWhatNetHTTPRefuses(f *testing.F) {
 		if refused != nil || end == 0 {
 			return
 		}
-		framing, refused := parseHead([]byte(raw[:end]))
+		framing, refused := parseHead(raw[:end], scan.lines)
 		if refused != nil {
 			return
 		}

@@ -24,6 +24,8 @@ type Options struct {
 	// Listen opens a listening socket; nil means net.ListenConfig. It is how
 	// sockets that were inherited come in.
 	Listen func(ctx context.Context, network, address string) (net.Listener, error)
+
+	generalOnly bool // net/http serves every request of HTTP/1, for comparison
 }
 
 // Server accepts connections on any number of addresses and serves HTTP/1 and
@@ -39,7 +41,8 @@ type Server struct {
 	workers   *workers
 	buffers   headBuffers
 	http1     *http.Server
-	heads     *handoff // connections whose first head is there, for http1
+	heads     *handoff // connections that go on at http1, each with a head
+	turns     *turns   // of the requests that http1 is not asked for
 	draining  atomic.Bool
 	young     atomic.Int64    // HTTP/2 connections whose first request has not come
 	goingAway atomic.Bool     // HTTP/2 connections were asked to end
@@ -68,7 +71,7 @@ func NewServer(opts Options) *Server {
 	if opts.Listen == nil {
 		opts.Listen = ListenTCP
 	}
-	s := &Server{opts: opts, clients: newClients(), workers: newWorkers(), heads: newHandoff(), listeners: map[string]*bound{}}
+	s := &Server{opts: opts, clients: newClients(), workers: newWorkers(), heads: newHandoff(), turns: newTurns(), listeners: map[string]*bound{}}
 	s.alive, s.kill = context.WithCancelCause(context.Background())
 	s.stopping, s.fail = context.WithCancelCause(s.alive)
 	s.requests, s.cancel = context.WithCancelCause(context.Background())

@@ -138,14 +138,3 @@ func (s *Server) handshakeFailed(of *conn, err error) {
 	}
 	s.opts.Log.Info("a TLS handshake failed", append(log, "failures", n)...)
 }
-
-// serveHTTP1 waits for the first request head and hands the connection to http1.
-func (s *Server) serveHTTP1(c net.Conn, of *client, as *conn) {
-	g := s.newWireGuard(c, of, as)
-	of.onDrain(g.hasten)
-	if err := g.await(); err != nil {
-		_ = g.Close()
-		return
-	}
-	s.heads.give(g)
-}

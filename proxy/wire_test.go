@@ -39,7 +39,8 @@ type wireLab struct {
 
 func wireOptions() Options {
 	return Options{
-		Limits: Limits{Connections: 1000, ConnectionsPerAddress: 1000, Streams: 128, Header: 64 << 10, HeaderLines: 100},
+		generalOnly: wireGeneralOnly(),
+		Limits:      Limits{Connections: 1000, ConnectionsPerAddress: 1000, Streams: 128, Header: 64 << 10, HeaderLines: 100},
 		Timeouts: Timeouts{
 			Handshake: 5 * time.Second, Header: 5 * time.Second, Body: 5 * time.Second, Write: 5 * time.Second,
 			Idle: time.Minute, Drain: 5 * time.Second, Upgraded: 5 * time.Second,
@@ -159,7 +160,7 @@ func wireAnswers(t *testing.T, c net.Conn) (statuses []int, bodies []string) {
 	}
 }
 
-func wireCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
+func wireCertificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

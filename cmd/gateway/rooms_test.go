@@ -13,7 +13,8 @@ import (
 // mayImport says which of our packages a room may know. What is not listed may
 // be imported by cmd/gateway alone.
 var mayImport = map[string][]string{
-	"gateway/proxy":                      nil,
+	"gateway/proxy":                      {"gateway/proxy/http1"},
+	"gateway/proxy/http1":                nil,
 	"gateway/certs":                      nil,
 	"gateway/health":                     {"gateway/health/mail"},
 	"gateway/health/mail":                nil,

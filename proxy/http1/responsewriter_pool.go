@@ -1,0 +1,58 @@
+package http1
+
+import (
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ResponseWriters lends out ResponseWriters, and keeps what they share.
+type ResponseWriters struct {
+	writers sync.Pool // of *ResponseWriter
+	buffers sync.Pool // of *buffer
+	dated   atomic.Pointer[datedLine]
+	now     func() time.Time
+}
+
+// datedLine is the Date field of one second.
+type datedLine struct {
+	second int64 // since 1970
+	line   string
+}
+
+// NewResponseWriters makes a lender of writers.
+func NewResponseWriters() *ResponseWriters {
+	return &ResponseWriters{
+		writers: sync.Pool{New: func() any { return &ResponseWriter{header: http.Header{}, pending: make([]byte, 0, smallBody)} }},
+		buffers: sync.Pool{New: func() any { return new(buffer) }},
+		now:     time.Now,
+	}
+}
+
+// Get lends a writer for the response to r.
+func (l *ResponseWriters) Get(conn Conn, r *http.Request) *ResponseWriter {
+	w := l.writers.Get().(*ResponseWriter)
+	w.lender, w.conn, w.request, w.declared = l, conn, r, -1
+	return w
+}
+
+// Put takes a writer back that nobody holds any more: not after a panic of its
+// handler, whose goroutines may still run. The header of the response is gone then.
+func (l *ResponseWriters) Put(w *ResponseWriter) {
+	clear(w.header)
+	clear(w.keys)
+	*w = ResponseWriter{header: w.header, keys: w.keys[:0], pending: w.pending[:0]}
+	l.writers.Put(w)
+}
+
+// date is the Date field for now (RFC 9110, 6.6.1), without its line end.
+func (l *ResponseWriters) date() string {
+	now := l.now()
+	if d := l.dated.Load(); d != nil && d.second == now.Unix() {
+		return d.line
+	}
+	d := &datedLine{second: now.Unix(), line: "Date: " + now.UTC().Format(http.TimeFormat)}
+	l.dated.Store(d)
+	return d.line
+}
