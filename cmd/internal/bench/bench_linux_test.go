@@ -106,6 +106,14 @@ func TestBench_EndsWithTheReasonWhenAContenderDoesNotStart(t *testing.T) {
 	}
 }
 
+func TestBench_SaysBeforeItMeasuresThatThereAreTooFewDescriptors(t *testing.T) {
+	var log bytes.Buffer
+	code := run(t.Context(), []string{"-binary", "/bin/true", "-only", "gateway", "-rows", "h1-1k,idle", "-idle", "100000000"}, &log, &log)
+	if code != 1 || !strings.Contains(log.String(), "ulimit -Hn") || strings.Contains(log.String(), "starting") {
+		t.Errorf("exit code %d and %q, want 1 and a word on ulimit", code, log.String())
+	}
+}
+
 func TestMergeProfiles_MakesOneOfAllRunsAndSaysWhenThereIsNone(t *testing.T) {
 	w := &workshop{dir: t.TempDir(), options: options{profile: filepath.Join(t.TempDir(), "all.prof")}}
 	if err := w.mergeProfiles(t.Context()); err == nil || !strings.Contains(err.Error(), "-tags profile") {

@@ -22,19 +22,16 @@ func idleMemory() measurement {
 	return measurement{
 		key:      "idle",
 		rows:     []row{{key: "idle", title: "KiB per idle TLS connection", digits: 1}},
+		possible: func(w *workshop) error { _, err := w.crowdsAtATime(); return err },
 		together: measureIdle,
 	}
 }
 
 // measureIdle takes as many contenders at a time as there are descriptors for.
 func measureIdle(ctx context.Context, w *workshop) (map[string][]float64, error) {
-	limit, err := raiseDescriptors()
+	batch, err := w.crowdsAtATime()
 	if err != nil {
 		return nil, err
-	}
-	batch := (limit - ownDescriptors) / w.idle
-	if batch < 1 {
-		return nil, fmt.Errorf("%d connections need more open files than the hard limit of %d allows (ulimit -Hn)", w.idle, limit)
 	}
 	all := map[string][]float64{}
 	for start := 0; start < len(w.contenders); start += batch {
@@ -44,6 +41,19 @@ func measureIdle(ctx context.Context, w *workshop) (map[string][]float64, error)
 		}
 	}
 	return all, nil
+}
+
+// crowdsAtATime is how many contenders there are descriptors for.
+func (w *workshop) crowdsAtATime() (int, error) {
+	limit, err := raiseDescriptors()
+	if err != nil {
+		return 0, err
+	}
+	batch := (limit - ownDescriptors) / w.idle
+	if batch < 1 {
+		return 0, fmt.Errorf("-idle %d: so many connections need more open files than the hard limit of %d allows (ulimit -Hn)", w.idle, limit)
+	}
+	return batch, nil
 }
 
 func (w *workshop) measureIdleOf(ctx context.Context, contenders []contender, all map[string][]float64) error {

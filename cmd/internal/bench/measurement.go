@@ -14,6 +14,10 @@ type measurement struct {
 	rows []row
 	take func(ctx context.Context, w *workshop, c contender) ([]float64, error)
 
+	// possible says, before anything is measured, why this cannot be measured here;
+	// nil: it always can.
+	possible func(w *workshop) error
+
 	// together, in the place of take, measures all contenders side by side. What
 	// does not depend on what else the machine does is taken once and not each round.
 	together func(ctx context.Context, w *workshop) (map[string][]float64, error)

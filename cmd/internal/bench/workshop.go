@@ -51,13 +51,27 @@ func (w *workshop) furnish(ctx context.Context) (err error) {
 	if w.contenders, err = findContenders(w.options, w.dir, tell); err != nil {
 		return err
 	}
-	for _, m := range measurements() {
-		if len(w.rows) == 0 || slices.Contains(w.rows, m.key) {
-			w.measurements = append(w.measurements, m)
-		}
+	if err := w.choose(measurements()); err != nil {
+		return err
 	}
 	w.backend, err = startBackend(ctx)
 	return err
+}
+
+// choose takes the measurements that were asked for, or all.
+func (w *workshop) choose(all []measurement) error {
+	for _, m := range all {
+		if len(w.rows) > 0 && !slices.Contains(w.rows, m.key) {
+			continue
+		}
+		if m.possible != nil {
+			if err := m.possible(w); err != nil {
+				return err
+			}
+		}
+		w.measurements = append(w.measurements, m)
+	}
+	return nil
 }
 
 func (w *workshop) close() {
