@@ -15,7 +15,6 @@ import (
 // TestCrowd_TenThousandIdleConnectionsAreAllServedAfterwards opens 10,000 TLS
 // connections that say nothing, and then asks once on each.
 func TestCrowd_TenThousandIdleConnectionsAreAllServedAfterwards(t *testing.T) {
-	t.Parallel()
 	const crowd = 10000
 	needDescriptors(t, crowd+1000)
 	ca := newAuthority(t)

@@ -61,7 +61,9 @@ func TestMain(m *testing.M) {
 }
 
 // waitBesideEachOther lets more tests run at once than there are processors, since
-// most of them wait for other processes; -parallel says otherwise.
+// those that call t.Parallel mostly wait for other processes; -parallel says
+// otherwise. Those that bring a load of their own, which comes at its rate whether
+// the machine keeps up or not, run one after the other.
 func waitBesideEachOther() {
 	flag.Parse()
 	chosen := false

@@ -130,7 +130,6 @@ func TestKill_FiveDeathsUnderLoadFailOnlyThePostsInFlight(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a load for 20 s")
 	}
-	t.Parallel()
 	w := newWorld(t, "1s")
 	killing := every(5, 20*time.Second, func(int) {
 		if pid := w.status().PID; pid != 0 {
@@ -150,7 +149,6 @@ func TestKill_FivePlannedRestartsUnderLoadFailNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a load for 20 s")
 	}
-	t.Parallel()
 	w := newWorld(t, "1s")
 	restarting := every(5, 20*time.Second, func(int) { w.do("backend", "restart") })
 	all := w.load(20 * time.Second)
@@ -199,7 +197,6 @@ func lives(pid int) bool {
 }
 
 func TestKill_ABackendThatIsFrozenForThreeSecondsCostsNothing(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t, "0s")
 	pid := w.status().PID
 	freezing := every(1, time.Second, func(int) {

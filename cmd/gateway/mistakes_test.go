@@ -138,7 +138,6 @@ func TestMistakes_UnderLoadChangeNothingAndTheCallerHearsWhy(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a load for 20 s; left out with -short")
 	}
-	t.Parallel()
 	w, stream := newStreamingWorld(t)
 	good := readAll(t, w.config)
 	all := badCertificates(t, w.ca)
@@ -188,6 +187,7 @@ func TestMistakes_AProgramThatHangsIsGivenUpUnderLoad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits a minute until a program is given up; left out with -short")
 	}
+	t.Parallel()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

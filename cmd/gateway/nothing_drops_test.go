@@ -32,7 +32,6 @@ func TestNothingDrops_WhileEverythingChanges(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a load for 30 s; left out with -short")
 	}
-	t.Parallel()
 	storm{
 		traffic: traffic{lasts: 30 * time.Second, rate: 100, sockets: 50, downloads: 6},
 		reloads: 12, upgrades: 3, restarts: 2, replaced: 2, mistakes: 3, renewals: 1, renewing: 10,

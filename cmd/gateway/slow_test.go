@@ -16,7 +16,6 @@ import (
 // first fills the system's buffers with megabytes, and asks like a normal client
 // meanwhile, from the same address, for as long as it takes to ask often enough.
 func TestSlow_AttacksDoNotKeepAWellBehavedClientOut(t *testing.T) {
-	t.Parallel()
 	attacker, err := exec.LookPath("slowhttptest")
 	if err != nil {
 		without(t, "slowhttptest is not installed (Debian package slowhttptest)")

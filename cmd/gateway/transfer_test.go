@@ -13,7 +13,6 @@ func TestTransfer_OneGiBEachWayInSixtyFourMiB(t *testing.T) {
 	if testing.Short() {
 		t.Skip("moves 4 GiB over loopback")
 	}
-	t.Parallel()
 	ca, transfer, port := newAuthority(t), builtOf(t, "transfer", "gateway/cmd/gateway/testdata/transfer", "CGO_ENABLED=0"), freePort(t)
 	backend := startProcess(t, transfer, "backend").waitFor("http://")
 	p := startGateway(t, builtGateway(t), oneSite(t, ca.install(t, "api.example.com"), port, backend, "[log]\naccess = ''"))

@@ -90,7 +90,6 @@ func TestUpgrade_UnderLoadFailsNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a load for 10 s")
 	}
-	t.Parallel()
 	w := newWorld(t, "0s")
 	upgrading := every(5, 10*time.Second, func(int) { w.upgraded() })
 	all := w.load(10 * time.Second)
