@@ -1,11 +1,12 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 PACKAGES   ?= ./...
+FOR        ?= 1h
 PROFILED   ?= h1-1k,h1-10k,h2-1k,full,resumed,down,up
 # The tests that talk to gateway's own server: net/http serves what its loop does not.
 CLIENT_LEG  = ^Test(Body|Clients|Close|Headers|Refused|Response|Server|Sniff|Stop|Timeouts|Upgrade|Upgraded|WireGuard)_
 
-.PHONY: run build deb dist test tools format vet lint unit bench bench-go profile pgo soak fuzz clean
+.PHONY: run build deb dist test tools format vet lint unit bench bench-go profile pgo soak compare-drops fuzz clean
 
 run: build ## build, and serve the demo: no root, no file, no network
 	bin/gateway demo
@@ -54,8 +55,11 @@ profile: ## where gateway's CPU time goes under the load of the benchmark: bin/c
 pgo: profile ## take that profile as what "go build" optimises gateway for
 	cp bin/cpu.prof cmd/gateway/default.pgo
 
-soak: ## what takes minutes: 50 kills of gateway while 200 backends die, renewals under load
-	GATEWAY_SOAK=1 go test -run Soak -v -timeout 60m ./cmd/gateway
+soak: ## an hour of load and changes, then what else takes minutes; FOR=15m for less
+	GATEWAY_SOAK=1 GATEWAY_SOAK_FOR=$(FOR) go test -run Soak -v -timeout 4h ./cmd/gateway
+
+compare-drops: ## what gateway, nginx, HAProxy and Caddy drop when they are changed under one load
+	GATEWAY_COMPARE=1 go test -run TestCompare_Drops -v -timeout 30m ./cmd/gateway
 
 fuzz: ## every fuzz target for 30 seconds
 	@.ci/fuzz 30s

@@ -21,12 +21,13 @@ type trial struct {
 // trialResult is what came of one subject in one trial.
 type trialResult struct {
 	*borne
+	taken int // changes that were taken over
 	twice int // POSTs that the backend carried out more than once
 }
 
 func (b *trialResult) cells() string {
 	if b == nil {
-		return "– | – | –"
+		return "– | – | – | –"
 	}
 	failed := 0
 	for _, r := range b.requests {
@@ -34,7 +35,7 @@ func (b *trialResult) cells() string {
 			failed++
 		}
 	}
-	return fmt.Sprintf("%d | %d | %d", failed, b.cut.Load(), b.corrupt.Load())
+	return fmt.Sprintf("%d | %d | %d | %d", b.taken, failed, b.cut.Load(), b.corrupt.Load())
 }
 
 // TestCompare_DropsOfOthersUnderTheSameLoad prints the table of the README.
@@ -48,9 +49,9 @@ func TestCompare_DropsOfOthersUnderTheSameLoad(t *testing.T) {
 	lines := []string{
 		fmt.Sprintf("%s, %d cores, %s; each: %d requests/s for %v, %d WebSockets, %d slow downloads", time.Now().Format(time.DateOnly), runtime.NumCPU(), runtime.Version(),
 			load.rate, load.lasts, load.sockets, load.downloads),
-		fmt.Sprintf("| | %d reloads: failed requests, of %d | WebSockets cut, of %d | downloads corrupt | %d upgrades: failed requests, of %d | WebSockets cut | downloads corrupt |",
+		fmt.Sprintf("| | reloads, of %d | failed requests, of %d | WebSockets cut, of %d at a time | downloads corrupt | upgrades, of %d | failed requests, of %d | WebSockets cut | downloads corrupt |",
 			reloads.changes, int(reloads.lasts.Seconds())*load.rate, load.sockets, upgrades.changes, int(upgrades.lasts.Seconds())*load.rate),
-		"|---|---|---|---|---|---|---|",
+		"|---|---|---|---|---|---|---|---|---|",
 	}
 	for _, make := range []func() subject{
 		func() subject { return &gatewaySubject{} }, func() subject { return &nginxSubject{} }, func() subject { return &haproxySubject{} },
@@ -100,12 +101,14 @@ func (m trial) of(t *testing.T, s subject, change func(subject, int) error) (res
 		}
 		name = s.name()
 		a.awaitServed(t)
-		unsupported := false
+		unsupported, taken := false, 0
 		changing := every(m.changes, m.lasts, func(i int) {
-			err := change(s, i)
-			if errors.Is(err, errors.ErrUnsupported) {
+			switch err := change(s, i); {
+			case err == nil:
+				taken++
+			case errors.Is(err, errors.ErrUnsupported):
 				unsupported = true
-			} else if err != nil {
+			case !errors.Is(err, errNotTaken):
 				t.Errorf("%s: %v", name, err)
 			}
 		})
@@ -115,8 +118,8 @@ func (m trial) of(t *testing.T, s subject, change func(subject, int) error) (res
 		if unsupported {
 			return
 		}
-		result = &trialResult{borne: got, twice: a.twice(t)}
-		t.Logf("%s, %d changes: %v; requests took %s; %d certificates; %d POSTs carried out twice", name, m.changes, got, percentiles(got.requests), f.certificates(), result.twice)
+		result = &trialResult{borne: got, taken: taken, twice: a.twice(t)}
+		t.Logf("%s, %d of %d changes: %v; requests took %s; %d certificates; %d POSTs carried out twice", name, taken, m.changes, got, percentiles(got.requests), f.certificates(), result.twice)
 		for _, r := range got.requests {
 			if r.failed() {
 				got.because("%s %s: %s", r.protocol(), r.method(), r.outcome())

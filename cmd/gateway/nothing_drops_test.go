@@ -213,13 +213,13 @@ func (w *world) certificates() string {
 // variant is the file with another certificate, with and without another site,
 // with other limits and times.
 func variant(good, certificates string, port, i int) string {
-	text := strings.Replace(good, "[admin]", fmt.Sprintf("[timeouts]\nidle = \"%ds\"\n[admin]", 60+i), 1)
+	text := strings.Replace(good, "[admin]", fmt.Sprintf("[timeouts]\nhandover = \"3h\"\nidle = \"%ds\"\n[admin]", 60+i%60), 1)
 	if i%2 == 0 {
 		at := strings.Index(text, "files = ")
 		text = text[:at] + fmt.Sprintf("files = %q\n#", certificates) + text[at:]
 	}
 	if i%3 == 0 {
-		text += fmt.Sprintf("\n[limits]\nstreams = %d\n[[site]]\nname = \"other.example.com\"\nlisten = [\"127.0.0.1:%d\"]\ncertificate = \"local\"\nbackend = \"streams\"\n", 100+i, port)
+		text += fmt.Sprintf("\n[limits]\nstreams = %d\n[[site]]\nname = \"other.example.com\"\nlisten = [\"127.0.0.1:%d\"]\ncertificate = \"local\"\nbackend = \"streams\"\n", 100+i%60, port)
 	}
 	return text
 }

@@ -159,6 +159,12 @@ func (n *nginxSubject) reload(i int) error {
 	return syscall.Kill(n.master, syscall.SIGHUP)
 }
 
+// nginx says only in its log that it refuses an upgrade: while the master before
+// has workers left, because of WebSockets or downloads.
+const refusedAfter = 2 * time.Second
+
+var errNotTaken = errors.New("the program goes on as it is")
+
 // upgrade follows "Upgrading Executable on the Fly" of nginx's documentation.
 func (n *nginxSubject) upgrade() error {
 	if err := syscall.Kill(n.master, syscall.SIGUSR2); err != nil {
@@ -176,7 +182,7 @@ func (n *nginxSubject) upgrade() error {
 
 // successor waits for the pid of the new master.
 func (n *nginxSubject) successor() (int, error) {
-	look, over := time.NewTicker(20*time.Millisecond), time.After(patience)
+	look, over := time.NewTicker(20*time.Millisecond), time.After(refusedAfter)
 	defer look.Stop()
 	for {
 		text, _ := os.ReadFile(n.path("nginx.pid")) // is another file for a moment
@@ -186,7 +192,7 @@ func (n *nginxSubject) successor() (int, error) {
 		select {
 		case <-look.C:
 		case <-over:
-			return 0, errors.New("nginx has no new master")
+			return 0, errNotTaken
 		}
 	}
 }

@@ -43,7 +43,7 @@ func TestSoak_NothingGrowsInFiveMinutes(t *testing.T) {
 func (s soak) run(t *testing.T) {
 	stream, w, renewing := newStormyWorld(t)
 	metrics := freePort(t)
-	w.change("[admin]", fmt.Sprintf("[admin]\nmetrics = \"127.0.0.1:%d\"", metrics), `name = "api.example.com"`, "handover = \"3h\"\nname = \"api.example.com\"")
+	w.change("[admin]", fmt.Sprintf("[admin]\nmetrics = \"127.0.0.1:%d\"", metrics))
 	w.do("reload")
 	stop := make(chan struct{})
 	var beside sync.WaitGroup
