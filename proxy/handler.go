@@ -246,7 +246,7 @@ func (backends) RoundTrip(r *http.Request) (*http.Response, error) {
 // buffers lends out the buffers that response bodies are copied through.
 type buffers struct{ pool sync.Pool }
 
-const copyBuffer = 32 << 10
+const copyBuffer = largePiece
 
 func newBuffers() *buffers {
 	return &buffers{sync.Pool{New: func() any { return new([copyBuffer]byte) }}}

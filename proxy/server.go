@@ -40,6 +40,7 @@ type Server struct {
 	clients   *clients
 	workers   *workers
 	buffers   headBuffers
+	records   recordBuffers
 	http1     *http.Server
 	heads     *handoff // connections that go on at http1, each with a head
 	turns     *turns   // of the requests that http1 is not asked for

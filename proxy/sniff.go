@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -101,7 +100,7 @@ func (s *Server) refuseTLS(c *client, of *conn) {
 
 // serveTLS makes the handshake and goes on with the protocol that it chose.
 func (s *Server) serveTLS(first *sniffed, c *client, of *conn) {
-	secure := tls.Server(first, s.opts.TLS)
+	secure := newRecordConn(first, s.opts.TLS, &s.records)
 	// The connection's deadline bounds the handshake; the context only tells where
 	// the client came to.
 	if err := secure.HandshakeContext(context.WithValue(context.Background(), connKey, of)); err != nil {
@@ -117,7 +116,7 @@ func (s *Server) serveTLS(first *sniffed, c *client, of *conn) {
 		_ = secure.Close()
 		c.close()
 	case "h2":
-		go of.settings.http2.serve(s.requests, newFrameGuard(s, secure, c, of))
+		go of.settings.http2.serve(s.requests, newFrameGuard(s, secure.Conn, c, of))
 	default:
 		go s.serveHTTP1(secure, c, of)
 	}
