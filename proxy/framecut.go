@@ -25,7 +25,7 @@ func (g *frameGuard) cutWriting(reason string) {
 		return // GOAWAY would land in the middle of another frame
 	}
 	_ = g.SetWriteDeadline(time.Now().Add(lingerQuiet))
-	_, err := g.Conn.Write(goAwayFrame(g.last.Load(), errorCalm))
+	_, err := g.send(goAwayFrame(g.last.Load(), errorCalm))
 	g.goodbye.Store(err == nil)
 }
 

@@ -56,6 +56,7 @@ type frameGuard struct {
 
 	writing sync.Mutex
 	out     frameReader
+	head    headroom
 	payload []byte // of the short frame that is being written, see wantsPayload
 }
 
@@ -166,25 +167,27 @@ func (g *frameGuard) pace() {
 	g.pacing = slow
 }
 
-// Write counts what is sent and watches for answers and resets.
+// Write counts what is sent and watches for answers and resets. The head of a
+// response is kept back for its body, see headroom.
 func (g *frameGuard) Write(p []byte) (int, error) {
 	g.writing.Lock()
 	defer g.writing.Unlock()
 	if g.cutOff.Load() {
 		return 0, errCut
 	}
-	n, err := g.Conn.Write(p)
-	g.conn.sent.Add(int64(n))
-	if err != nil {
-		return n, err
-	}
 	malformed, reason := g.wrote(p)
-	if reason != "" {
+	if reason == "" && len(malformed) == 0 && g.out.endedWithOpenHead() && g.head.keep(p, g.release) {
+		return len(p), nil
+	}
+	n, err := g.send(p)
+	switch {
+	case err != nil:
+		return n, err
+	case reason != "":
 		g.cutWriting(reason)
 		return n, errCut
-	}
-	if len(malformed) > 0 && g.out.between() {
-		_, err = g.Conn.Write(malformed)
+	case len(malformed) > 0 && g.out.between():
+		_, err = g.send(malformed)
 	}
 	return n, err
 }

@@ -122,6 +122,12 @@ func blamesClient(f frame, payload []byte) bool {
 	return false
 }
 
+// endedWithOpenHead reports whether what was read ends with the head of a message
+// that goes on.
+func (r *frameReader) endedWithOpenHead() bool {
+	return r.between() && r.frame.kind == frameHeaders && r.frame.has(flagEndHeaders) && !r.frame.has(flagEndStream)
+}
+
 // isMalformedNotice reports whether a frame is http2's own answer to a request
 // with a field that HTTP/2 does not have, such as Connection. http2 leaves it at
 // that answer; RFC 9113, 8.1.1, wants the stream to be reset after it.

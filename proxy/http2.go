@@ -33,7 +33,7 @@ func newHTTP2Server(s *Server, limits Limits, timeouts Timeouts) *http2Server {
 			WriteByteTimeout:     timeouts.Write,
 		},
 		base: &http.Server{
-			Handler:        http.HandlerFunc(s.serveRequest),
+			Handler:        http.HandlerFunc(s.serveStream),
 			ConnState:      connState,
 			MaxHeaderBytes: maxHeaderList(limits),
 			ErrorLog:       slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
@@ -43,6 +43,26 @@ func newHTTP2Server(s *Server, limits Limits, timeouts Timeouts) *http2Server {
 		panic(err) // it fails only for a TLS configuration, and base has none
 	}
 	return h
+}
+
+// serveStream serves a request in the new goroutine that http2 has for it. Its
+// stack is made large enough while there is little on it to copy.
+func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
+	_ = growStack(r.ProtoMajor)
+	s.serveRequest(w, r)
+}
+
+// streamStack is about what a request to a backend takes, in bytes.
+const streamStack = 8 << 10
+
+// growStack has a frame of this size, which must depend on something that the
+// compiler does not know.
+//
+//go:noinline
+func growStack(at int) byte {
+	var room [streamStack]byte
+	room[at]++
+	return room[at/2]
 }
 
 // headBeyond is by how many bytes a request head may exceed its limit and still
