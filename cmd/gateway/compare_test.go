@@ -57,8 +57,8 @@ func TestCompare_DropsOfOthersUnderTheSameLoad(t *testing.T) {
 		func() subject { return &gatewaySubject{} }, func() subject { return &nginxSubject{} }, func() subject { return &haproxySubject{} },
 		func() subject { return &caddySubject{} }, func() subject { return &caddySubject{delay: "1h"} },
 	} {
-		reloaded, name := reloads.of(t, make(), subject.reload)
-		upgraded, _ := upgrades.of(t, make(), func(s subject, _ int) error { return s.upgrade() })
+		reloaded, name := reloads.of(t, "reloads", make(), subject.reload)
+		upgraded, _ := upgrades.of(t, "upgrades", make(), func(s subject, _ int) error { return s.upgrade() })
 		lines = append(lines, fmt.Sprintf("| %s | %s | %s |", name, reloaded.cells(), upgraded.cells()))
 	}
 	t.Log("\n" + strings.Join(lines, "\n"))
@@ -73,7 +73,7 @@ func TestCompare_TheSubjectsAreAllLoaded(t *testing.T) {
 	t.Parallel()
 	small := trial{traffic{lasts: 4 * time.Second, rate: 30, sockets: 4, downloads: 2}, 3}
 	for _, s := range []subject{&gatewaySubject{}, &nginxSubject{}, &haproxySubject{}} {
-		got, name := small.of(t, s, subject.reload)
+		got, name := small.of(t, "reloads", s, subject.reload)
 		if got == nil {
 			continue
 		}
@@ -93,8 +93,9 @@ func TestCompare_TheSubjectsAreAllLoaded(t *testing.T) {
 }
 
 // of has a subject bear the load while it changes; nil if it cannot.
-func (m trial) of(t *testing.T, s subject, change func(subject, int) error) (result *trialResult, name string) {
-	t.Run(strings.Fields(fmt.Sprintf("%T", s))[0], func(t *testing.T) {
+func (m trial) of(t *testing.T, what string, s subject, change func(subject, int) error) (result *trialResult, name string) {
+	// Names that are alike would get a "#" in their folders, where HAProxy's file has comments begin.
+	t.Run(strings.TrimPrefix(fmt.Sprintf("%T", s), "*main.")+" "+what, func(t *testing.T) {
 		a, stream := newArena(t)
 		if err := s.start(t, a); err != nil {
 			t.Skipf("it cannot be had: %v", err)
