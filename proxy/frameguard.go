@@ -81,7 +81,7 @@ func (g *frameGuard) ConnectionState() tls.ConnectionState { return *g.conn.tls 
 
 // Read passes on what the client sends after a look at its frames.
 func (g *frameGuard) Read(p []byte) (int, error) {
-	read := g.Conn.Read
+	read := g.deadline.Read
 	if g.atSettings(len(p)) {
 		read = g.readSettings
 	}
@@ -109,7 +109,7 @@ func (g *frameGuard) atSettings(size int) bool {
 // readSettings reads a SETTINGS payload so that http2 takes it: http2 hangs up
 // when a setting is given twice, where the last one counts (RFC 9113, 6.5.3).
 func (g *frameGuard) readSettings(p []byte) (int, error) {
-	n, err := io.ReadFull(g.Conn, p)
+	n, err := io.ReadFull(&g.deadline, p)
 	voidRepeatedSettings(p[:n])
 	return n, err
 }

@@ -111,7 +111,7 @@ func (g *wireGuard) advance(p []byte) (int, error) {
 	case phaseHead:
 		return 0, g.readHead()
 	case phaseFixed:
-		n, err := g.Conn.Read(p[:min(int64(len(p)), g.left)])
+		n, err := g.deadline.Read(p[:min(int64(len(p)), g.left)])
 		g.left -= int64(n)
 		g.endBody(g.left == 0)
 		return n, err
@@ -120,7 +120,7 @@ func (g *wireGuard) advance(p []byte) (int, error) {
 	case phaseUpgrade:
 		return 0, g.readEarly()
 	case phaseOpen:
-		return g.Conn.Read(p)
+		return g.deadline.Read(p)
 	default:
 		return 0, g.discard()
 	}

@@ -73,7 +73,7 @@ func (g *wireGuard) fillHead() error {
 		g.grow()
 		into = g.in[len(g.in):cap(g.in)]
 	}
-	n, err := g.Conn.Read(into)
+	n, err := g.deadline.Read(into)
 	if n > 0 {
 		g.took(into[:n])
 		return nil
@@ -199,7 +199,7 @@ func (g *wireGuard) inFlight() {
 
 // readChunked reads of a chunked body what its framing allows.
 func (g *wireGuard) readChunked(p []byte) (int, error) {
-	n, err := g.Conn.Read(p)
+	n, err := g.deadline.Read(p)
 	body, wrong := g.chunks.next(p[:n])
 	if wrong != nil {
 		g.failed = wrong
@@ -227,7 +227,7 @@ func (g *wireGuard) discard() error {
 	scratch := g.buffers.get()
 	defer g.buffers.put(scratch)
 	for range maxDiscarded / len(scratch) {
-		if _, err := g.Conn.Read(scratch[:]); err != nil {
+		if _, err := g.deadline.Read(scratch[:]); err != nil {
 			return err
 		}
 	}

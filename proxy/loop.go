@@ -23,7 +23,11 @@ type loop struct {
 func (s *Server) serveHTTP1(c net.Conn, of *client, as *conn) {
 	g := s.newWireGuard(c, of, as)
 	of.onDrain(g.hasten)
-	l := &loop{server: s, guard: g, client: as.remote.String(), context: &loopContext{s.requests, as, s.http1}}
+	// A context of the connection's own: requests that begin and end on one that all
+	// share would wait for each other.
+	requests, cancel := context.WithCancel(s.requests)
+	defer cancel()
+	l := &loop{server: s, guard: g, client: as.remote.String(), context: &loopContext{requests, as, s.http1}}
 	for g.armIdle(); ; {
 		switch err := g.await(); {
 		case err != nil:

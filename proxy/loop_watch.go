@@ -13,12 +13,17 @@ const watchAfter = 50 * time.Millisecond
 
 // watch notices that the client of a request has gone: it reads from the
 // connection while the handler works, until the next head is there, which is kept.
+//
+// Its timer is not stopped with a request, and is not set again while it runs: it
+// looks by itself whether it has come too early.
 type watch struct {
-	turn  *turn
-	timer *time.Timer
+	turn *turn
 
 	mu       sync.Mutex
+	timer    *time.Timer
+	running  bool          // the timer is
 	on       bool          // a handler is at work
+	since    time.Time     // and has been since then
 	bodyOver bool          // nothing but the next request may come
 	due      bool          // the handler has been at work for watchAfter
 	reading  chan struct{} // closed when the reader has ended; nil without one
@@ -28,19 +33,35 @@ type watch struct {
 func (w *watch) begin(bodyOver bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.on, w.bodyOver, w.due = true, bodyOver, false
-	if w.timer == nil {
-		w.timer = time.AfterFunc(watchAfter, w.fire)
-	} else {
-		w.timer.Reset(watchAfter)
+	w.on, w.since, w.bodyOver, w.due = true, time.Now(), bodyOver, false
+	if !w.running {
+		w.fireIn(watchAfter)
 	}
 }
 
-// fire is called when it is time to look. It may come late, and find a younger
-// request or none.
+// fireIn sets the timer. w.mu is held.
+func (w *watch) fireIn(d time.Duration) {
+	w.running = true
+	if w.timer == nil {
+		w.timer = time.AfterFunc(d, w.fire)
+	} else {
+		w.timer.Reset(d)
+	}
+}
+
+// fire is called when it is time to look, unless the request is a younger one
+// than that for which the timer was set, or there is none.
 func (w *watch) fire() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.running = false
+	if !w.on {
+		return
+	}
+	if early := watchAfter - time.Since(w.since); early > 0 {
+		w.fireIn(early)
+		return
+	}
 	w.due = true
 	w.read()
 }
@@ -70,7 +91,6 @@ func (w *watch) read() {
 
 // end is called after the handler. Nobody reads any more when it returns.
 func (w *watch) end() {
-	w.timer.Stop()
 	w.mu.Lock()
 	reading := w.reading
 	w.on, w.reading = false, nil

@@ -3,11 +3,13 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -179,5 +181,75 @@ func TestReadDeadline_TheEarlierOfTwoHolds(t *testing.T) {
 		if !d.set.Equal(test.want) {
 			t.Errorf("guard %v, handler %v: %v is set", test.guard, test.handler, d.set)
 		}
+	}
+}
+
+// countedDeadlines counts how often the read deadline of a connection is set.
+type countedDeadlines struct {
+	net.Conn
+	set int
+}
+
+func (c *countedDeadlines) SetReadDeadline(t time.Time) error {
+	c.set++
+	return c.Conn.SetReadDeadline(t)
+}
+
+func TestReadDeadline_ThatWasPutOffEndsNoRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		defer server.Close()
+		c := &countedDeadlines{Conn: server}
+		d, start := readDeadline{conn: c}, time.Now()
+		d.setGuard(start.Add(time.Second), false)
+		for range 10 { // requests
+			d.setGuard(time.Time{}, false)
+			_ = d.setHandler(start.Add(2 * time.Second))
+			_ = d.setHandler(time.Time{})
+			d.setGuard(start.Add(time.Minute), true)
+		}
+		if c.set != 1 {
+			t.Errorf("the connection's deadline was set %d times, want once", c.set)
+		}
+		if _, err := d.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != time.Minute {
+			t.Errorf("the read ended after %v: %v", time.Since(start), err)
+		}
+		if c.set != 2 || !d.passed(time.Now()) {
+			t.Errorf("the connection's deadline was set %d times, want twice", c.set)
+		}
+	})
+}
+
+func TestReadDeadline_ThatIsBroughtForwardEndsTheReadUnderWay(t *testing.T) {
+	for name, bring := range map[string]func(d *readDeadline, to time.Time){
+		"by a handler":  func(d *readDeadline, to time.Time) { _ = d.setHandler(to) },
+		"by a bound":    func(d *readDeadline, to time.Time) { _ = d.bound(to) },
+		"by draining":   func(d *readDeadline, to time.Time) { d.hasten(to) },
+		"to the past":   func(d *readDeadline, _ time.Time) { _ = d.setHandler(time.Unix(1, 0)) },
+		"by the guard":  func(d *readDeadline, to time.Time) { d.setGuard(to, false) },
+		"after a delay": func(d *readDeadline, to time.Time) { d.setGuard(to.Add(time.Hour), true); d.hasten(to) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, server := net.Pipe()
+				defer client.Close()
+				defer server.Close()
+				d, start := readDeadline{conn: server}, time.Now()
+				d.setGuard(start.Add(time.Second), false)
+				d.setGuard(start.Add(time.Hour), true)
+				ended := make(chan error, 1)
+				go func() {
+					_, err := d.Read(make([]byte, 1))
+					ended <- err
+				}()
+				time.Sleep(2 * time.Second) // of the bubble: the first deadline has passed
+				synctest.Wait()
+				bring(&d, time.Now().Add(time.Second))
+				if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) > 3*time.Second {
+					t.Errorf("the read ended after %v: %v", time.Since(start), err)
+				}
+			})
+		})
 	}
 }
