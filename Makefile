@@ -3,6 +3,8 @@ VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo u
 PACKAGES   ?= ./...
 FOR        ?= 1h
 PROFILED   ?= h1-1k,h1-10k,h2-1k,full,resumed,down,up
+# The tests of the backend's side of proxy pass over net/http's Transport as well.
+BACKEND_LEG = ^Test(Hold|Replay|Kill|Response|Upgrade|Body|Failure|Upstream|Retire|Drain|Handler|BackendConn)_
 # The tests that talk to gateway's own server: net/http serves what its loop does not.
 CLIENT_LEG  = ^Test(Body|Clients|Close|Headers|Refused|Response|Server|Sniff|Stop|Timeouts|Upgrade|Upgraded|WireGuard)_
 
@@ -33,13 +35,16 @@ vet:
 	go vet ./...
 	GOOS=darwin go vet ./...
 	go vet -tags packaging ./cmd/gateway
+	go vet -tags nethttp ./proxy
 
 lint:
 	go run $(STATICCHECK) ./...
+	go run $(STATICCHECK) -tags nethttp ./proxy
 
 unit: ## those that run side by side mostly wait for other processes
 	go test -race -timeout 40m -parallel 6 $(PACKAGES)
 	GATEWAY_TEST_CLIENT_LEG=general go test -race -run '$(CLIENT_LEG)' ./proxy
+	go test -race -tags nethttp -run '$(BACKEND_LEG)' ./proxy
 
 bench: build ## gateway beside other proxies; ARGS='-only gateway,nginx -rows h1-1k' for less
 	go run ./cmd/internal/bench $(ARGS)

@@ -59,19 +59,26 @@ func (a backendAddress) endpoints() []Endpoint {
 	return all
 }
 
-// dialer connects within connect, and lets no write to the backend stall for
-// longer than stall: a backend that has stopped reading must not keep an upload
-// for ever.
-func (a backendAddress) dialer(connect, stall time.Duration) func(context.Context, string, string) (net.Conn, error) {
-	dialer := &net.Dialer{Timeout: connect}
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		if a.socket != "" {
-			network, address = "unix", a.socket
-		}
+// unreachableError marks a connection that could not be made. Whatever the method
+// of the request, it is safe to send it again.
+type unreachableError struct{ cause error }
+
+func (e *unreachableError) Error() string { return e.cause.Error() }
+func (e *unreachableError) Unwrap() error { return e.cause }
+
+// dialer connects within the time given.
+func (a backendAddress) dialer(within time.Duration) func(context.Context) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: within}
+	network, address := "unix", a.socket
+	if a.socket == "" {
+		named, _ := parseAuthority(a.url.Host)
+		network, address = "tcp", net.JoinHostPort(named.name, named.portOr(a.url.Scheme))
+	}
+	return func(ctx context.Context) (net.Conn, error) {
 		c, err := dialer.DialContext(ctx, network, address)
 		if err != nil {
 			return nil, &unreachableError{err}
 		}
-		return &backendConn{Conn: c, stall: stall, over: make(chan struct{})}, nil
+		return c, nil
 	}
 }

@@ -126,9 +126,15 @@ func (b *clientBody) untouched() bool {
 	return !b.begun
 }
 
+// failure is how the body ended, if badly. A client that was too slow ends its
+// request's context too, and whoever hears of that may come here before the read
+// has returned.
 func (b *clientBody) failure() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.failed == nil && b.pace.hasExpired() {
+		return errBodyTooSlow
+	}
 	return b.failed
 }
 

@@ -150,16 +150,16 @@ func TestDrain_LeavesNoIdleConnectionToTheBackend(t *testing.T) {
 	backend.Start()
 	t.Cleanup(backend.Close)
 	f := newHoldFront(t, backend.URL, newHoldKnown(holdUp))
-	for _, method := range []string{"GET", "POST"} { // which have connections of their own
+	for _, method := range []string{"GET", "POST"} { // which may have connections of their own
 		if a := frontWait(t, f.start(t, f.request(t, method, "/", nil)), "the answer"); a.err != nil {
 			t.Fatal(a.err)
 		}
 	}
-	holdUntil(t, "two connections are kept", func() bool { return idle.Load() == 2 })
+	holdUntil(t, "kept connection", func() bool { return idle.Load() > 0 })
 	if err := f.handler.Drain(t.Context(), "api"); err != nil {
 		t.Fatal(err)
 	}
-	holdUntil(t, "both are closed", func() bool { return idle.Load() == 0 })
+	holdUntil(t, "end of all that were kept", func() bool { return idle.Load() == 0 })
 }
 
 func TestDrain_IsBoundedByItsContextAndOpensAgain(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"gateway/proxy/http1"
 )
 
 // statusClientGone is what the access log shows for a client that went away
@@ -90,7 +92,7 @@ func backendFailure(err error) failure {
 	case away != nil:
 		return failure{status: http.StatusServiceUnavailable, level: slog.LevelError, reason: away.reason,
 			page: pageUnavailable, retryAfter: away.retryAfter, backendBad: true}
-	case errors.Is(err, errBackendBusy):
+	case errors.Is(err, http1.ErrBusy):
 		return failure{status: http.StatusServiceUnavailable, level: slog.LevelWarn, reason: "backend's connections are all busy",
 			page: pageUnavailable, retryAfter: time.Second}
 	case isUnreachable(err) && isTimeout(err):
@@ -101,7 +103,7 @@ func backendFailure(err error) failure {
 			page: pageUnavailable, backendBad: true}
 	case isUntrusted(err):
 		return failure{status: http.StatusBadGateway, level: slog.LevelError, reason: "backend's certificate was not accepted", page: pageBadAnswer}
-	case errors.Is(err, errBackendStalled):
+	case errors.Is(err, http1.ErrStalled):
 		return failure{status: http.StatusGatewayTimeout, level: slog.LevelError, reason: "backend stopped reading the request",
 			page: pageTimeout, backendBad: true}
 	case isTimeout(err):
@@ -198,10 +200,6 @@ func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
 }
 
-// isClosed goes by the text for one error that net/http does not export: the
-// kept-alive connection that the backend closed just as a request was sent on it.
 func isClosed(err error) bool {
-	return isReset(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, errPeerGone) || errors.Is(err, errUnanswered) ||
-		strings.Contains(err.Error(), "server closed idle connection")
+	return isReset(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, http1.ErrClosed)
 }

@@ -43,7 +43,13 @@ func (g *gatherer) gather(r *http.Request) (release func(), err error) {
 	if _, err := content.ReadFrom(r.Body); err != nil {
 		return release, err
 	}
-	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content.Bytes())), nil }
+	r.GetBody = func() (io.ReadCloser, error) { return gathered{bytes.NewReader(content.Bytes())}, nil }
 	r.Body, err = r.GetBody()
 	return release, err
 }
+
+// gathered is a body in memory. That it has a length tells the backend's leg that
+// it can be sent at once.
+type gathered struct{ *bytes.Reader }
+
+func (gathered) Close() error { return nil }

@@ -3,8 +3,11 @@ package proxy
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"time"
+
+	"gateway/proxy/http1"
 )
 
 // A process that dies closes its connections one after the other, and the one
@@ -47,11 +50,11 @@ type journey struct {
 	request *http.Request
 	call    *call
 	ticket  *ticket // nil if it never had to queue
-	latest  *attempt
-	failed  error // what the latest attempt came to
-	sent    int   // how often it was written, if only in part
-	stale   bool  // it met a connection that had been closed
-	counted bool  // as held
+	failed  error   // what the latest try came to
+	tries   int
+	sent    int  // how often it was written, if only in part
+	stale   bool // it met a connection that had been closed
+	counted bool // as held
 }
 
 // admit passes the gate.
@@ -101,10 +104,11 @@ func (j *journey) try() (*http.Response, error) {
 	if j.ticket != nil {
 		onSent = func() { j.gate.sent(j.ticket) }
 	}
-	attempt, out := newAttempt(j.request, j.call.body, onSent)
-	j.latest, j.call.sent = attempt, time.Now()
-	res, err := j.send(out, attempt)
-	sent := err == nil || attempt.wrote()
+	out := j.outgoing()
+	j.tries++
+	j.call.sent = time.Now()
+	res, err := j.leg.Send(out, onSent)
+	sent := err == nil || wrote(err)
 	if sent {
 		j.sent++
 		j.call.exchange.tries++
@@ -118,19 +122,62 @@ func (j *journey) try() (*http.Response, error) {
 	return res, err
 }
 
+// outgoing is the request with its body from the beginning. ReverseProxy wraps a
+// body that is streamed, and what is wrapped can't be read any more once a try
+// has failed. A connection to a backend that another process may stop is not
+// kept.
+func (j *journey) outgoing() *http.Request {
+	r := j.request
+	body, retired := j.body(), j.retired.Load()
+	if body == r.Body && !retired {
+		return r
+	}
+	out := new(http.Request)
+	*out = *r
+	out.Body, out.Close = body, retired
+	return out
+}
+
+// body is the body for the next try.
+func (j *journey) body() io.ReadCloser {
+	r := j.request
+	switch {
+	case r.Body == nil || r.Body == http.NoBody || r.GetBody != nil && j.tries == 0:
+		return r.Body
+	case r.GetBody != nil:
+		body, _ := r.GetBody() // from memory
+		return body
+	default:
+		return j.call.body
+	}
+}
+
+// wrote reports whether the backend may have seen anything of a request that
+// failed so.
+func wrote(err error) bool {
+	failed, ok := errors.AsType[*http1.Error](err)
+	return ok && failed.Wrote
+}
+
+// reused reports whether a request failed so on a connection that had been kept.
+func reused(err error) bool {
+	failed, ok := errors.AsType[*http1.Error](err)
+	return ok && failed.Reused
+}
+
 // retry decides whether a request whose try has failed is to be sent again; nil:
 // it is, when the gate lets it pass. Otherwise it is the error to answer with.
 func (j *journey) retry(err error) error {
 	j.failed = err
 	lost := isUnreachable(err) || isClosed(err)
-	wrote := j.latest.wrote()
+	wrote := wrote(err)
 	if wrote && isClosed(err) {
 		j.suspicion.raise(time.Now())
 	}
 	switch {
 	case !lost || isTimeout(err) && wrote || !j.isRepeatable() || j.request.Context().Err() != nil:
 		return err
-	case !wrote && !j.stale && j.latest.reused:
+	case !wrote && !j.stale && reused(err):
 		// The connection was closed while nobody used it, which says little of the
 		// backend.
 		j.stale = true

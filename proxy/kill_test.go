@@ -55,6 +55,7 @@ type killLoop struct {
 	known   *holdKnown
 	mu      sync.Mutex
 	asked   map[string]int
+	dying   time.Duration // from the kills to the ends, in all
 }
 
 // life starts the backend, and returns a function that kills it and waits for
@@ -90,8 +91,10 @@ func (l *killLoop) life() (kill func()) {
 	}
 	l.known.set(holdUp)
 	return func() {
+		killed := time.Now()
 		_ = cmd.Process.Kill()
 		<-ended
+		l.dying += time.Since(killed)
 		_ = cmd.Wait()
 		l.known.set(holdComing)
 	}
@@ -153,7 +156,8 @@ func TestKill_CostsNoRequestButPostsThatWereUnderWay(t *testing.T) {
 		}
 	}
 	t.Logf("%d requests, %d kills: %d POSTs were lost under way, %d of them unread by the backend; %d GETs were carried out twice", len(answers), lives, lost, unseen, twice)
-	if lost > lives*5 {
+	// On a busy machine a process takes long to die, and takes requests all the time.
+	if lost > lives*5+int(loop.dying/(5*time.Millisecond)) {
 		t.Errorf("%d POSTs were lost", lost)
 	}
 }

@@ -2,11 +2,11 @@ package proxy
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"net/http"
 	"sync/atomic"
 	"time"
+
+	"gateway/proxy/http1"
 )
 
 const (
@@ -23,10 +23,6 @@ const (
 	responseHeadSize = 1 << 20
 )
 
-// errBackendBusy ends the wait for one of the connections that [[backend]]
-// connections allows.
-var errBackendBusy = errors.New("every connection that is allowed to the backend was busy")
-
 // upstream is one backend as requests meet it: its address and the connections
 // to it, with the gate before them.
 type upstream struct {
@@ -38,11 +34,7 @@ type upstream struct {
 	path         string    // path of the backend's URL, as written
 	authority    authority // of the backend's URL, for mapping back
 
-	safe     *http.Transport // for requests that may be sent again
-	unsafe   *http.Transport // for the others; the same as safe if connections are limited
-	limited  bool
-	patience time.Duration // for a connection to become free, if they are limited
-
+	leg     leg
 	recipe  recipe
 	elders  []*upstream // of the same name before a reload, that had requests left then
 	retired atomic.Bool // another one has taken its place
@@ -59,67 +51,36 @@ func newUpstream(b Backend, timeouts Timeouts, deps Deps) (*upstream, error) {
 		return nil, fmt.Errorf("backend %q: %w", b.Name, err)
 	}
 	u := &upstream{name: b.Name, preserveHost: b.PreservesHost(), scheme: address.url.Scheme, host: address.url.Host,
-		dialed: address.url.Host, path: address.url.EscapedPath(), patience: b.FirstByteOr(timeouts.FirstByte),
-		hold: b.HoldFor(), deps: deps}
+		dialed: address.url.Host, path: address.url.EscapedPath(), hold: b.HoldFor(), deps: deps}
 	u.gate = newGate(deps.availabilityOf(b.Name), bounds{time: u.hold, requests: b.HoldsRequests(), bytes: int64(b.HoldsBytes())})
 	u.authority, _ = parseAuthority(address.url.Host)
-	u.safe = newTransport(b, timeouts, address, idleTimeout)
-	u.unsafe = newTransport(b, timeouts, address, idleTimeoutUnsafe)
-	if b.Connections > 0 {
-		// Two pools would allow twice the number, so there is one, with the shorter
-		// idle time.
-		u.limited, u.safe = true, u.unsafe
-	}
+	u.leg = newLeg(legOptions(b, timeouts, address))
 	return u, nil
 }
 
-// newTransport speaks HTTP/1.1 and keeps what it sends and receives as it is. It
-// takes no proxy from the environment: that one is for the way out.
-func newTransport(b Backend, timeouts Timeouts, address backendAddress, idle time.Duration) *http.Transport {
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	return &http.Transport{
-		DialContext:            address.dialer(timeouts.Connect, b.FirstByteOr(timeouts.FirstByte)),
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    timeouts.Connect,
-		DisableCompression:     true,
-		MaxIdleConnsPerHost:    idleConnections,
-		MaxConnsPerHost:        b.Connections,
-		IdleConnTimeout:        idle,
-		ResponseHeaderTimeout:  b.FirstByteOr(timeouts.FirstByte),
+// legOptions are for HTTP/1.1, spoken to the backend without a proxy between: one
+// that the environment names is for the way out.
+func legOptions(b Backend, timeouts Timeouts, address backendAddress) http1.Options {
+	patience := b.FirstByteOr(timeouts.FirstByte)
+	o := http1.Options{
+		Dial:                   address.dialer(timeouts.Connect),
+		MaxConns:               b.Connections,
+		MaxConnsWait:           patience,
+		MaxIdleConns:           idleConnections,
+		IdleTimeout:            idleTimeout,
+		IdleTimeoutUnsafe:      idleTimeoutUnsafe,
+		ResponseHeaderTimeout:  patience,
+		WriteTimeout:           patience, // a backend that has stopped reading must not keep an upload for ever
 		ExpectContinueTimeout:  continueTimeout,
 		MaxResponseHeaderBytes: responseHeadSize,
-		Protocols:              &protocols,
 	}
-}
-
-// send sends a request once.
-func (u *upstream) send(r *http.Request, a *attempt) (*http.Response, error) {
-	transport := u.unsafe
-	if isSafe(r.Method) {
-		transport = u.safe
+	if address.url.Scheme == "https" {
+		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: address.url.Hostname(), NextProtos: []string{"http/1.1"}}
+		o.TLSHandshakeTimeout = timeouts.Connect
 	}
-	if u.limited {
-		a.limit(u.patience)
-	}
-	r.Close = u.retired.Load()
-	res, err := transport.RoundTrip(r)
-	if err != nil {
-		return nil, a.end(r.Context(), err)
-	}
-	return res, nil
+	return o
 }
 
 // dropIdle closes the connections that nobody uses: where one was closed by the
 // backend, the others are likely to be.
-func (u *upstream) dropIdle() {
-	u.safe.CloseIdleConnections()
-	u.unsafe.CloseIdleConnections()
-}
-
-// isSafe reports methods that change nothing, so that net/http may send them
-// again after a kept-alive connection turned out to be closed (RFC 9110, section
-// 9.2.1).
-func isSafe(method string) bool {
-	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
-}
+func (u *upstream) dropIdle() { u.leg.CloseIdleConnections() }
