@@ -27,7 +27,8 @@ type wireGuard struct {
 	phase      guardPhase
 	in         []byte // read from the client and not yet passed on; nil when empty
 	buffer     *headBuffer
-	cleared    int // so many bytes of in may be passed on
+	first      [1]byte // of a head, until there is a buffer
+	cleared    int     // so many bytes of in may be passed on
 	head       *head
 	headLength int // of the bytes that head stands for
 	scan       headScan

@@ -155,8 +155,11 @@ func (f *headFields) framing(r requestLine) (framing, *refusal) {
 	if f.expectation != "" {
 		return framing{}, &refusal{status: http.StatusExpectationFailed, reason: "the only expectation that can be met is 100-continue"}
 	}
-	length, _ := strconv.ParseInt(f.length, 10, 64) // isContentLength made sure
-	return framing{length: length, chunked: f.codings > 0, upgrade: f.upgrade}, nil
+	message := framing{chunked: f.codings > 0, upgrade: f.upgrade}
+	if f.lengths == 1 {
+		message.length, _ = strconv.ParseInt(f.length, 10, 64) // isContentLength made sure
+	}
+	return message, nil
 }
 
 // checkCoding accepts "chunked" once and nothing else beside it.

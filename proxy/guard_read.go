@@ -67,8 +67,7 @@ func (g *wireGuard) skipLeadingLines() {
 // fillHead reads more of a head. It returns an error only if there is no head to
 // pass on or refuse.
 func (g *wireGuard) fillHead() error {
-	var one [1]byte // an idle connection has no buffer
-	into := one[:]
+	into := g.first[:] // an idle connection has no buffer
 	if len(g.in) > 0 {
 		g.grow()
 		into = g.in[len(g.in):cap(g.in)]

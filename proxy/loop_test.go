@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -224,6 +225,38 @@ func FuzzLoop_ServesWhatNetHTTPServes(f *testing.F) {
 		wantAnswers, wantSeen := loopConversation(t, raw, cut, true)
 		if !reflect.DeepEqual(answers, wantAnswers) || !reflect.DeepEqual(seen, wantSeen) {
 			t.Errorf("%q cut at %d: the client gets\n%q, with net/http\n%q; handlers see\n%q, with net/http\n%q", raw, cut, answers, wantAnswers, seen, wantSeen)
+		}
+	})
+}
+
+// The watch's timer runs on from one request to the next.
+func TestWatch_IsDueForTheRequestThatIsServedAndNotForTheOneBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		isDue := func(w *watch) bool {
+			synctest.Wait()
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.due
+		}
+		var w watch
+		w.begin(false)
+		time.Sleep(watchAfter - time.Millisecond)
+		w.end()
+		w.begin(false)
+		time.Sleep(watchAfter - time.Millisecond)
+		if isDue(&w) {
+			t.Error("a request is watched from the start")
+		}
+		time.Sleep(time.Millisecond)
+		if !isDue(&w) {
+			t.Errorf("a request that was served for %v is not watched", watchAfter)
+		}
+		w.end()
+		w.begin(false)
+		w.end()
+		time.Sleep(watchAfter)
+		if isDue(&w) {
+			t.Error("a request that was answered is watched")
 		}
 	})
 }
