@@ -8,6 +8,10 @@ BACKEND_LEG = ^Test(Hold|Replay|Kill|Response|Upgrade|Body|Failure|Upstream|Reti
 # The tests that talk to gateway's own server: net/http serves what its loop does not.
 CLIENT_LEG  = ^Test(Body|Clients|Close|Headers|Refused|Response|Server|Sniff|Stop|Timeouts|Upgrade|Upgraded|WireGuard)_
 
+# The profile in cmd/gateway is for what admins run: with it every package that
+# gateway imports is compiled once more.
+QUICK       = GOFLAGS="$$GOFLAGS -pgo=off"
+
 .PHONY: run build deb dist test tools format vet lint unit bench bench-go profile pgo soak compare-drops fuzz clean
 
 run: build ## build, and serve the demo: no root, no file, no network
@@ -32,19 +36,19 @@ format:
 	if [ -n "$$unformatted" ]; then echo "gofmt: run gofmt -w on: $$unformatted"; exit 1; fi
 
 vet:
-	go vet ./...
-	GOOS=darwin go vet ./...
-	go vet -tags packaging ./cmd/gateway
-	go vet -tags nethttp ./proxy
+	$(QUICK) go vet ./...
+	$(QUICK) GOOS=darwin go vet ./...
+	$(QUICK) go vet -tags packaging ./cmd/gateway
+	$(QUICK) go vet -tags nethttp ./proxy
 
 lint:
-	go run $(STATICCHECK) ./...
-	go run $(STATICCHECK) -tags nethttp ./proxy
+	$(QUICK) go run $(STATICCHECK) ./...
+	$(QUICK) go run $(STATICCHECK) -tags nethttp ./proxy
 
 unit: ## those that run side by side mostly wait for other processes
-	go test -race -timeout 40m -parallel 6 $(PACKAGES)
-	GATEWAY_TEST_CLIENT_LEG=general go test -race -run '$(CLIENT_LEG)' ./proxy
-	go test -race -tags nethttp -run '$(BACKEND_LEG)' ./proxy
+	$(QUICK) go test -race -timeout 40m -parallel 6 $(PACKAGES)
+	$(QUICK) GATEWAY_TEST_CLIENT_LEG=general go test -race -run '$(CLIENT_LEG)' ./proxy
+	$(QUICK) go test -race -tags nethttp -run '$(BACKEND_LEG)' ./proxy
 
 bench: build ## gateway beside other proxies; ARGS='-only gateway,nginx -rows h1-1k' for less
 	go run ./cmd/internal/bench $(ARGS)
