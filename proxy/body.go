@@ -119,11 +119,12 @@ func (b *clientBody) shut() {
 	b.pace.stop()
 }
 
-// untouched reports that nothing of the body was asked for yet.
+// untouched reports that nothing of the body was asked for yet, or that there is
+// nothing of it.
 func (b *clientBody) untouched() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return !b.begun
+	return !b.begun || b.ended && b.read == 0
 }
 
 // failure is how the body ended, if badly. A client that was too slow ends its

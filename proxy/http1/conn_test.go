@@ -315,6 +315,24 @@ func TestTransport_BodyIsSentWhenTheBackendAsksForItOrSaysNothing(t *testing.T) 
 	}
 }
 
+func TestTransport_ABodyThatTurnsOutToBeEmptyIsNotSentInChunks(t *testing.T) {
+	seen := make(chan []string, 1)
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen <- r.TransferEncoding
+		transportEcho(w, r)
+	}))
+	defer backend.Close()
+	for _, c := range []struct {
+		method, body string
+		chunked      bool
+	}{{"GET", "", false}, {"DELETE", "", false}, {"POST", "", true}, {"GET", "body", true}} {
+		_, body, err := transportDo(t, transportFor(t, backend.Listener.Addr().String()), c.method, streamed(c.body))
+		if codings := <-seen; err != nil || body != c.body || (len(codings) > 0) != c.chunked {
+			t.Errorf("%s with body %q: %v %q %v", c.method, c.body, codings, body, err)
+		}
+	}
+}
+
 func TestTransport_TellsOfInterimResponses(t *testing.T) {
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Link", "</a>")

@@ -100,18 +100,20 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) { return 
 func (t *Transport) Send(r *http.Request, sent func()) (*http.Response, error) {
 	lent := t.buffers.Get().(*buffer)
 	out, err := newOutgoing(r, sent, lent)
-	if err != nil {
-		t.buffers.Put(lent)
-		out.end()
-		return nil, &Error{Err: err}
+	var c *conn
+	if err == nil {
+		c, err = t.take(r.Context(), isSafe(r.Method))
 	}
-	c, err := t.take(r.Context(), isSafe(r.Method))
 	if err != nil {
 		t.buffers.Put(lent)
 		out.end()
 		return nil, &Error{Err: err}
 	}
 	c.begin(lent)
+	if mayBeEmpty(r) { // asked only now, because a body that was begun can't be sent again
+		r = withoutEmptyBody(r)
+		out, _ = newOutgoing(r, sent, lent) // what is left out can't make it fail
+	}
 	return c.exchange(r, out)
 }
 
