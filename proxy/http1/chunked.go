@@ -178,7 +178,7 @@ func (c *chunkReader) end() error {
 
 // trailers reads what is behind the last chunk, and gives io.EOF.
 func (c *chunkReader) trailers() error {
-	section, n, err := c.in.head("", trailerSize)
+	section, n, err := c.in.head("", trailerSize, true)
 	if err != nil {
 		return fmt.Errorf("in the trailer section: %w", unexpected(err))
 	}

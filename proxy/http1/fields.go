@@ -10,8 +10,7 @@ import (
 var errFolded = errors.New("a field goes on on a second line")
 
 // parseFields reads the n lines of a header or trailer section (RFC 9112,
-// section 5), each of which must end with CR and LF, and which may be followed by
-// an empty one. Names come in the canonical form of net/http.
+// section 5), which may be followed by an empty one. Names come in the canonical form of net/http.
 //
 // It takes nothing that recipients read differently: no folded lines, no space
 // before a colon, no control characters but tabs in a value.
@@ -20,7 +19,7 @@ func parseFields(lines string, n int) (http.Header, error) {
 	values := make([]string, n) // one allocation for all of them
 	for i := range n {
 		end := strings.IndexByte(lines, '\n')
-		name, value, err := parseField(lines[:end-1])
+		name, value, err := parseField(strings.TrimSuffix(lines[:end], "\r"))
 		if err != nil {
 			return nil, err
 		}

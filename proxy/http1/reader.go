@@ -97,11 +97,12 @@ func (in *reader) line(limit int) ([]byte, error) {
 
 // head takes lines up to an empty one out of the buffer, which grows as far as
 // limit. It returns them with their number, the empty one not counted. What does
-// not begin as it must is an error before it ends.
+// not begin as it must is an error before it ends, and so is, with strict, a line
+// that LF ends without CR.
 //
 // The error is io.EOF only if there was nothing at all.
-func (in *reader) head(begin string, limit int) (head string, lines int, err error) {
-	var s scan
+func (in *reader) head(begin string, limit int, strict bool) (head string, lines int, err error) {
+	s := scan{strict: strict}
 	for {
 		b := in.buffered()
 		ended, err := s.advance(b)
@@ -142,6 +143,8 @@ func (in *reader) makeRoom() {
 
 // scan looks for the end of a head that arrives in pieces.
 type scan struct {
+	strict bool // CR must stand before LF
+
 	line  int // where the line begins that has not ended yet
 	seen  int // no line ends between there and here
 	lines int // that have ended
@@ -155,10 +158,14 @@ func (s *scan) advance(b []byte) (ended bool, err error) {
 			return false, nil
 		}
 		i += s.seen
-		if i == s.line || b[i-1] != '\r' {
+		end := i
+		switch {
+		case i > s.line && b[i-1] == '\r':
+			end--
+		case s.strict:
 			return false, errBareLF
 		}
-		empty := i-1 == s.line
+		empty := end == s.line
 		s.line, s.seen = i+1, i+1
 		s.lines++
 		if empty {

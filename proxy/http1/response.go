@@ -35,7 +35,7 @@ func (c *conn) receive(r *http.Request) (*http.Response, error) {
 }
 
 func (c *conn) receiveHead(r *http.Request) (*answer, framing, error) {
-	head, lines, err := c.in.head("HTTP/1.", c.transport.options.MaxResponseHeaderBytes)
+	head, lines, err := c.in.head("HTTP/1.", c.transport.options.MaxResponseHeaderBytes, false)
 	if err != nil {
 		return nil, framing{}, headError(err)
 	}
@@ -52,7 +52,7 @@ func (c *conn) receiveHead(r *http.Request) (*answer, framing, error) {
 
 func headError(err error) error {
 	switch {
-	case errors.Is(err, errHeadTooLarge), errors.Is(err, errBareLF), errors.Is(err, errBegin):
+	case errors.Is(err, errHeadTooLarge), errors.Is(err, errBegin):
 		return fmt.Errorf("the backend's response is malformed: %w", err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%w: %w", ErrClosed, err)

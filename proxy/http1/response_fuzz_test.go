@@ -49,7 +49,7 @@ var responseSeeds = []string{
 	"HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\nhello",
 	"HTTP/1.1 200 OK\r\n Content-Length: 5\r\n\r\nhello",
 	"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 5\r\n\r\nhello",
-	"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello",
+	"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", "HTTP/1.0 200\n\nhello", "HTTP/1.1 200 OK\n\r\nhello", "HTTP/1.1 200 OK\r\r\n\nhello",
 	"HTTP/1.1 200 OK\r\nX: a\rContent-Length: 3\r\nContent-Length: 5\r\n\r\nhello",
 	"HTTP/1.1 200 OK\r\nX: a\x00b\r\n\r\nhello",
 	"HTTP/1.1 200 OK\r\n: empty\r\n\r\nhello",
@@ -148,8 +148,6 @@ func TestResponse_ThatRecipientsCouldReadDifferentlyIsRefused(t *testing.T) {
 		"length and chunks":         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		"chunks in HTTP/1.0":        "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		"folded field":              "HTTP/1.1 200 OK\r\nX: a\r\n b: c\r\nContent-Length: 0\r\n\r\n",
-		"bare LF":                   "HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n",
-		"bare LF at the end":        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\n",
 		"bare CR":                   "HTTP/1.1 200 OK\r\nX: a\rY: b\r\nContent-Length: 0\r\n\r\n",
 		"NUL":                       "HTTP/1.1 200 OK\r\nX: a\x00\r\nContent-Length: 0\r\n\r\n",
 		"space before the colon":    "HTTP/1.1 200 OK\r\nContent-Length : 0\r\n\r\n",
@@ -162,6 +160,27 @@ func TestResponse_ThatRecipientsCouldReadDifferentlyIsRefused(t *testing.T) {
 		r, _ := http.NewRequest("GET", "http://backend/", nil)
 		if seen := responseOurs(t, []byte(wire), 0, r); seen.err == nil || !strings.Contains(seen.err.Error(), "malformed") {
 			t.Errorf("%s: %v", name, seen.err)
+		}
+	}
+}
+
+// A script that prints its answer line by line is a backend too, and net/http,
+// nginx and httpd all take what it says.
+func TestResponse_WhoseLinesEndWithLFAloneIsTaken(t *testing.T) {
+	for _, wire := range []string{
+		"HTTP/1.1 200 OK\nX: a\nContent-Length: 5\n\nhello",
+		"HTTP/1.1 200 OK\r\nX: a\nContent-Length: 5\r\n\nhello",
+		"HTTP/1.0 200 OK\nX: a\n\nhello",
+		"HTTP/1.0 200\n\nhello",
+	} {
+		r, _ := http.NewRequest("GET", "http://backend/", nil)
+		for _, piece := range []int{0, 1} {
+			seen := responseOurs(t, []byte(wire), piece, r)
+			if seen.err != nil || seen.ended != nil || string(seen.body) != "hello" {
+				t.Errorf("%q: %q %v %v", wire, seen.body, seen.err, seen.ended)
+				continue
+			}
+			compareResponses(t, seen, responseTheirs([]byte(wire), r))
 		}
 	}
 }

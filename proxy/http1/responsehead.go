@@ -20,13 +20,14 @@ type framing struct {
 
 // parseHead reads a response head of n lines into res.
 //
-// It is stricter than net/http: it takes no bare LF, no folded fields, no space
+// A line may end with LF alone, as small scripts send it (RFC 9112, section 2.2).
+// Else it is stricter than net/http: it takes no folded fields, no space
 // in or behind a name, no status outside 100 to 999 and no other version than
 // HTTP/1.x. And it leaves the fields as the backend has sent them: net/http adds
 // Cache-Control where Pragma says no-cache.
 func parseHead(res *http.Response, head string, n int) error {
-	line, fields, _ := strings.Cut(head, "\r\n")
-	if err := parseStatusLine(res, line); err != nil {
+	line, fields, _ := strings.Cut(head, "\n")
+	if err := parseStatusLine(res, strings.TrimSuffix(line, "\r")); err != nil {
 		return err
 	}
 	var err error
