@@ -191,7 +191,6 @@ func TestACME_RenewsFiveTimesUnderLoadWithoutOneFailedRequest(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for five renewals; left out with -short")
 	}
-	t.Parallel()
 	renewUnderLoad(t, builtGateway(t), 30, 5, 40)
 }
 

@@ -107,7 +107,6 @@ func TestCrash_UnderLoadCostsOnlyWhatWasInFlight(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a load for 20 s; left out with -short")
 	}
-	t.Parallel()
 	box := newMailbox(t)
 	self, err := os.Executable()
 	if err != nil {

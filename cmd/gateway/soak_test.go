@@ -36,7 +36,6 @@ func TestSoak_NothingGrowsInFiveMinutes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a load for five minutes; left out with -short")
 	}
-	t.Parallel()
 	soak{traffic: traffic{lasts: 5 * time.Minute, rate: 20, sockets: 10, life: 15 * time.Second, downloads: 2}, renewing: 2, pause: 2 * time.Second}.run(t)
 }
 

@@ -193,7 +193,7 @@ func TestUpgrade_WebSocketsAndRequestsInFlightStayWithTheOldProcess(t *testing.T
 	t.Parallel()
 	ca, backend, port := newAuthority(t), newSlowBackend(t), freePort(t)
 	w := &world{t: t, ca: ca, port: port}
-	w.config = writeFile(t, t.TempDir(), "config.toml", oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, adminTable(t)))
+	w.config = writeFile(t, t.TempDir(), "config.toml", oneSite(t, ca.install(t, "api.example.com"), port, backend.URL, adminTable(t)+"[timeouts]\nidle = \"2s\"\n")) // so long the old process waits for idle connections
 	w.gateway = startProcess(t, builtGateway(t), "run", "-c", w.config)
 	w.gateway.waitFor("serving")
 	c, _, err := websocket.Dial(t.Context(), fmt.Sprintf("wss://api.example.com:%d/ws", port), &websocket.DialOptions{HTTPClient: ca.client(t, false)})
