@@ -98,7 +98,7 @@ func (m trial) of(t *testing.T, what string, s subject, change func(subject, int
 	t.Run(strings.TrimPrefix(fmt.Sprintf("%T", s), "*main.")+" "+what, func(t *testing.T) {
 		a, stream := newArena(t)
 		if err := s.start(t, a); err != nil {
-			t.Skipf("it cannot be had: %v", err)
+			without(t, "it cannot be had: %v", err)
 		}
 		name = s.name()
 		a.awaitServed(t)

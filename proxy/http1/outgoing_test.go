@@ -57,7 +57,7 @@ func FuzzRequest(f *testing.F) {
 		in := bufio.NewReader(bytes.NewReader(wire))
 		got, err := http.ReadRequest(in)
 		if err != nil {
-			t.Skip() // net/http knows more of URLs; but nothing of it may be a second request
+			return // net/http knows more of URLs
 		}
 		content, err := io.ReadAll(got.Body)
 		if rest, _ := io.ReadAll(in); err != nil || string(content) != body || len(rest) > 0 {
