@@ -3,10 +3,6 @@ VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo u
 PACKAGES   ?= ./...
 FOR        ?= 1h
 PROFILED   ?= h1-1k,h1-10k,h2-1k,full,resumed,down,up
-# The tests of the backend's side of proxy pass over net/http's Transport as well.
-BACKEND_LEG = ^Test(Hold|Replay|Kill|Response|Upgrade|Body|Failure|Upstream|Retire|Drain|Handler|BackendConn)_
-# The tests that talk to gateway's own server: net/http serves what its loop does not.
-CLIENT_LEG  = ^Test(Body|Clients|Close|Headers|Refused|Response|Server|Sniff|Stop|Timeouts|Upgrade|Upgraded|WireGuard)_
 
 # The profile in cmd/gateway is for what admins run: with it every package that
 # gateway imports is compiled once more.
@@ -45,11 +41,10 @@ lint:
 	$(QUICK) go run $(STATICCHECK) ./...
 	$(QUICK) go run $(STATICCHECK) -tags nethttp ./proxy
 
-unit: ## whole processes under load come last, and have the machine to themselves
+unit: ## whole processes under load have the machine to themselves; then proxy over net/http and httputil only
 	$(QUICK) go test -race -timeout 40m -parallel 6 $$(go list $(PACKAGES) | grep -v '^gateway/cmd/gateway$$')
 	$(QUICK) go test -race -timeout 40m -parallel 6 ./cmd/gateway
-	$(QUICK) GATEWAY_TEST_CLIENT_LEG=general go test -race -run '$(CLIENT_LEG)' ./proxy
-	$(QUICK) go test -race -tags nethttp -run '$(BACKEND_LEG)' ./proxy
+	$(QUICK) GATEWAY_TEST_PATH=general go test -race -timeout 20m -tags nethttp ./proxy
 
 bench: build ## gateway beside other proxies; ARGS='-only gateway,nginx -rows h1-1k' for less
 	go run ./cmd/internal/bench $(ARGS)

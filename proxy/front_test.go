@@ -64,8 +64,9 @@ func frontConfig(backend string, change ...func(*Config)) Config {
 	return cfg
 }
 
-// testGeneral has every request of these tests go the general way, through
-// httputil.ReverseProxy: GATEWAY_TEST_PATH=general go test ./proxy.
+// testGeneral has every request of these tests go the general way: served by
+// net/http, passed on by httputil.ReverseProxy and, with -tags nethttp, sent by
+// net/http's Transport: GATEWAY_TEST_PATH=general go test -tags nethttp ./proxy.
 func testGeneral() bool { return os.Getenv("GATEWAY_TEST_PATH") == "general" }
 
 func newFront(t *testing.T, cfg Config, change ...func(*Handler)) *front {
@@ -116,7 +117,7 @@ func newServedFront(t *testing.T, cfg Config, change ...func(*Handler)) *front {
 	f := newFront(t, cfg, change...)
 	config := f.TLS.Clone()
 	config.NextProtos = []string{"h2", "http/1.1"}
-	s := NewServer(Options{Limits: cfg.Limits, Timeouts: cfg.Timeouts, TLS: config, Handler: f.Config.Handler, Log: newDiscardLog(), generalOnly: wireGeneralOnly()})
+	s := NewServer(Options{Limits: cfg.Limits, Timeouts: cfg.Timeouts, TLS: config, Handler: f.Config.Handler, Log: newDiscardLog(), generalOnly: testGeneral()})
 	if err := s.Bind(t.Context(), []string{"127.0.0.1:0"}); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"reflect"
 	"strings"
 	"sync"
@@ -18,10 +17,6 @@ import (
 	"testing/synctest"
 	"time"
 )
-
-// wireGeneralOnly reports whether the tests are to run with net/http serving
-// every request of HTTP/1, as it serves those that are not ordinary.
-func wireGeneralOnly() bool { return os.Getenv("GATEWAY_TEST_CLIENT_LEG") == "general" }
 
 // loopPaths runs a test with the loop and without.
 func loopPaths(t *testing.T, h http.HandlerFunc, test func(t *testing.T, lab *wireLab)) {

@@ -39,7 +39,7 @@ type wireLab struct {
 
 func wireOptions() Options {
 	return Options{
-		generalOnly: wireGeneralOnly(),
+		generalOnly: testGeneral(),
 		Limits:      Limits{Connections: 1000, ConnectionsPerAddress: 1000, Streams: 128, Header: 64 << 10, HeaderLines: 100},
 		Timeouts: Timeouts{
 			Handshake: 5 * time.Second, Header: 5 * time.Second, Body: 5 * time.Second, Write: 5 * time.Second,
