@@ -205,7 +205,17 @@ func (p *process) text() string {
 // waitFor returns the first line that has the words, or fails the test.
 func (p *process) waitFor(words string) string {
 	p.t.Helper()
-	timeout := time.After(patience)
+	line, ok := p.printed(words, patience)
+	if !ok {
+		p.t.Fatalf("did not print %q in time:\n%s", words, p.text())
+	}
+	return line
+}
+
+// printed is waitFor with a time of its own.
+func (p *process) printed(words string, within time.Duration) (line string, ok bool) {
+	p.t.Helper()
+	timeout := time.After(within)
 	for {
 		select {
 		case line, open := <-p.lines:
@@ -213,10 +223,10 @@ func (p *process) waitFor(words string) string {
 				p.t.Fatalf("ended without printing %q:\n%s", words, p.text())
 			}
 			if strings.Contains(line, words) {
-				return line
+				return line, true
 			}
 		case <-timeout:
-			p.t.Fatalf("did not print %q in time:\n%s", words, p.text())
+			return "", false
 		}
 	}
 }

@@ -10,6 +10,14 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
+)
+
+// How long a lock is waited for whose process is gone. If that was killed in the
+// moment in which it started a backend, the backend has the lock from fork to exec.
+const (
+	lockPatience = 3 * time.Second
+	lockPause    = 10 * time.Millisecond // between two tries
 )
 
 // lockState keeps a second gateway out of the state folder: it would take the
@@ -22,11 +30,10 @@ func lockState(dir string, log *slog.Logger) (io.Closer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
-	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err = flockUnlessHeld(file)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		holder, _ := io.ReadAll(io.LimitReader(file, 20))
-		return nil, errors.Join(fmt.Errorf("state: %s is in use by another gateway, process %s: stop that one first, or give this one a state folder of its own",
-			dir, strings.TrimSpace(string(holder))), file.Close())
+		return nil, errors.Join(fmt.Errorf("state: %s is in use by another gateway, process %d: stop that one first, or give this one a state folder of its own",
+			dir, lockHolder(path)), file.Close())
 	}
 	if err != nil {
 		log.Warn("the state folder cannot be locked: see to it that no second gateway uses it", "file", path, "error", err)
@@ -38,16 +45,36 @@ func lockState(dir string, log *slog.Logger) (io.Closer, error) {
 	return file, nil
 }
 
+// flockUnlessHeld takes the lock unless the process that has it runs.
+func flockUnlessHeld(file *os.File) error {
+	for tries := lockPatience / lockPause; ; tries-- {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) || tries == 0 || runs(lockHolder(file.Name())) {
+			return err
+		}
+		time.Sleep(lockPause)
+	}
+}
+
 // stateHeld tells whether another gateway has the state folder, without a lock of
 // its own, which would be in the way of one that is just starting.
 func stateHeld(dir string) bool {
-	text, err := os.ReadFile(filepath.Join(dir, "lock"))
-	if err != nil {
-		return false
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	return err == nil && pid > 0 && pid != os.Getpid() && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
+	pid := lockHolder(filepath.Join(dir, "lock"))
+	return pid != os.Getpid() && runs(pid)
 }
+
+// lockHolder is the process that has taken the lock last, or 0.
+func lockHolder(path string) int {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0
+	}
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	return pid
+}
+
+// runs reports whether there is a process of this number.
+func runs(pid int) bool { return pid > 0 && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
 
 func writeOwnPID(file *os.File) error {
 	_, err := fmt.Fprintln(file, os.Getpid())

@@ -2,9 +2,13 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestLock_ASecondGatewayLeavesTheFirstOnesBackendAlone(t *testing.T) {
@@ -27,6 +31,38 @@ func TestLock_ASecondGatewayLeavesTheFirstOnesBackendAlone(t *testing.T) {
 	w.gateway.exitCode()
 	w.gateway = startProcess(t, builtGateway(t), "run", "-c", w.config)
 	w.gateway.waitFor("the backend is up")
+}
+
+// A process that is killed between fork and exec of a backend leaves its lock to
+// the backend for a moment.
+func TestLock_IsWaitedForWhenItsProcessIsGone(t *testing.T) {
+	ended := exec.Command("true")
+	if err := ended.Run(); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		left, err := lockState(dir, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, dir, "lock", fmt.Sprintln(ended.Process.Pid))
+		locked := make(chan error)
+		go func() {
+			lock, err := lockState(dir, slog.New(slog.DiscardHandler))
+			if err == nil {
+				err = lock.Close()
+			}
+			locked <- err
+		}()
+		time.Sleep(lockPatience / 2)
+		if err := left.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-locked; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestHistory_IsAnEmptyListWhenNothingHappened(t *testing.T) {

@@ -477,8 +477,10 @@ func TestMail_TellsThatACertificateEndsOverARestartOnce(t *testing.T) {
 	box, ca := newMailbox(t), newAuthority(t)
 	files := t.TempDir()
 	ca.installUntil(t, files, time.Now().Add(10*24*time.Hour-time.Minute), "api.example.com")
+	backend := httptest.NewServer(http.NotFoundHandler()) // which is never down
+	t.Cleanup(backend.Close)
 	file := writeFile(t, t.TempDir(), "config.toml",
-		oneSite(t, files, freePort(t), "http://127.0.0.1:7878", adminTable(t))+mailTable(box.addr))
+		oneSite(t, files, freePort(t), backend.URL, adminTable(t))+mailTable(box.addr))
 	for range 2 {
 		gateway := startProcess(t, builtGateway(t), "run", "-c", file)
 		gateway.waitFor("serving")

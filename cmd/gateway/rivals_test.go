@@ -263,9 +263,13 @@ func (h *haproxySubject) reload(i int) error {
 	return h.upgrade()
 }
 
+// upgrade is not taken if the signal comes while HAProxy is replacing its own
+// program, when it loses it.
 func (h *haproxySubject) upgrade() error {
 	h.process.signal(syscall.SIGUSR2)
-	h.process.waitFor("Loading success")
+	if _, ok := h.process.printed("Loading success", 10*time.Second); !ok {
+		return errNotTaken
+	}
 	return nil
 }
 

@@ -76,7 +76,7 @@ func (h *Host) Write(t testing.TB, path, content string, perm os.FileMode) {
 // Await waits until a file of the host has something in it, and returns that.
 func (h *Host) Await(t testing.TB, path string) string {
 	t.Helper()
-	return h.Run(t, "timeout", "30", "/bin/sh", "-c", `while [ ! -s "$1" ]; do sleep 0.05; done; cat "$1"`, "await", path)
+	return h.Run(t, "timeout", "120", "/bin/sh", "-c", `while [ ! -s "$1" ]; do sleep 0.05; done; cat "$1"`, "await", path)
 }
 
 // Put copies a file of this machine into the host, owned by root.
