@@ -201,7 +201,7 @@ func TestFrameGuard_BoundsTheTimeForAHead(t *testing.T) {
 			send(h)
 			started := time.Now()
 			h.cut()
-			if took := time.Since(started); took > 3*time.Second {
+			if took := time.Since(started); took > 20*time.Second {
 				t.Errorf("it took %v", took)
 			}
 			if !strings.Contains(lab.log.String(), cutSlow) {

@@ -90,7 +90,7 @@ func TestStop_EndsIdleConnectionsSoon(t *testing.T) {
 		t.Error(err)
 	}
 	// A second for the first request of HTTP/2, one after GOAWAY, and lingerQuiet.
-	if took := time.Since(started); took > 6*time.Second {
+	if took := time.Since(started); took > 20*time.Second {
 		t.Errorf("stopping took %v", took)
 	}
 }
@@ -277,7 +277,7 @@ func TestClose_EndsEverythingAtOnce(t *testing.T) {
 	if err := lab.stopped(); err == nil || !strings.Contains(err.Error(), "at once") {
 		t.Errorf("error %v", err)
 	}
-	if took := time.Since(started); took > 2*time.Second {
+	if took := time.Since(started); took > 20*time.Second {
 		t.Errorf("it took %v", took)
 	}
 }
