@@ -41,9 +41,11 @@ lint:
 	$(QUICK) go run $(STATICCHECK) ./...
 	$(QUICK) go run $(STATICCHECK) -tags nethttp ./proxy
 
+# Sockets are read by other calls where the race detector looks on.
 unit: ## whole processes under load have the machine to themselves; then proxy over net/http and httputil only
 	$(QUICK) go test -race -timeout 40m -parallel 6 $$(go list $(PACKAGES) | grep -v '^gateway/cmd/gateway$$')
 	$(QUICK) go test -race -timeout 40m -parallel 6 ./cmd/gateway
+	$(QUICK) go test ./proxy/socket ./proxy/http1
 	$(QUICK) GATEWAY_TEST_PATH=general go test -race -timeout 20m -tags nethttp ./proxy
 
 bench: build ## gateway beside other proxies; ARGS='-only gateway,nginx -rows h1-1k' for less

@@ -378,8 +378,9 @@ func TestFiles_AreLoggedAndCountedLikeEveryResponse(t *testing.T) {
 	stop := logTestRun(t, access)
 	f := newFront(t, filesConfig(root))
 	f.Config.Handler = access.Wrap(f.handler)
+	client := f.client(t, false) // one connection, so that the lines come in order
 	for _, name := range []string{"README", "none", ".env"} {
-		frontGet(t, f.client(t, false), "https://api.example.com/"+name)
+		frontGet(t, client, "https://api.example.com/"+name)
 	}
 	f.Close() // the last response has left
 	stop()

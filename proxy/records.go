@@ -11,13 +11,33 @@ import (
 // packet at the beginning of a connection.
 type recordConn struct {
 	*tls.Conn
-	sink *recordSink
+	sink   *recordSink
+	source *recordSource
 }
 
 // newRecordConn returns the server's side of TLS above c, before the handshake.
 func newRecordConn(c net.Conn, config *tls.Config, buffers *recordBuffers) *recordConn {
-	sink := &recordSink{Conn: c, buffers: buffers}
-	return &recordConn{tls.Server(sink, config), sink}
+	source := newRecordSource(c)
+	sink := &recordSink{Conn: source, buffers: buffers}
+	return &recordConn{tls.Server(sink, config), sink, source}
+}
+
+// Read gives all the records that are there, if p has room for several.
+func (r *recordConn) Read(p []byte) (int, error) {
+	n, err := r.Conn.Read(p)
+	if err != nil || len(p) < recordMost || r.source.socket == nil {
+		return n, err
+	}
+	r.source.hasty = true
+	defer func() { r.source.hasty = false }()
+	for n < len(p) {
+		more, err := r.Conn.Read(p[n:])
+		n += more
+		if err != nil {
+			break
+		}
+	}
+	return n, nil
 }
 
 // Write returns an error also for what an earlier Write could not send: the

@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"gateway/proxy/socket"
 )
 
 // recordHandshake is the first byte of a TLS connection: the type of the record
@@ -65,7 +67,7 @@ func (s *Server) converse(c *client, l *bound) {
 	endpoint := *l.endpoint.Load()
 	of := &conn{settings: s.settings.Load(), endpoint: endpoint.String(), local: c.raw.LocalAddr(), remote: c.raw.RemoteAddr()}
 	_ = c.raw.SetDeadline(time.Now().Add(of.settings.timeouts.Handshake))
-	first, err := sniff(c.raw, &s.buffers)
+	first, err := sniff(c.socket(), &s.buffers)
 	switch {
 	case err != nil:
 		c.close()
@@ -77,6 +79,14 @@ func (s *Server) converse(c *client, l *bound) {
 	default:
 		s.serveTLS(first, c, of)
 	}
+}
+
+// socket is the connection as it is read and written.
+func (c *client) socket() net.Conn {
+	if s, ok := socket.New(c.raw); ok {
+		return s
+	}
+	return c.raw
 }
 
 // close closes a connection that no guard owns.

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"gateway/proxy/socket"
 )
 
 // conn is a connection to the backend. It belongs to the goroutine that uses it
@@ -77,8 +79,9 @@ func (c *conn) isFit() bool {
 	// TLS has messages of its own, such as session tickets.
 	c.wire.looking = true
 	defer func() { c.wire.looking = false }()
-	n, err := c.net.Read(c.wire.attempt.one[:])
-	return n == 0 && errors.Is(err, errNothing)
+	var one [1]byte
+	n, err := c.net.Read(one[:])
+	return n == 0 && errors.Is(err, socket.ErrNothing)
 }
 
 // begin prepares for a request.

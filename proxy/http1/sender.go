@@ -5,24 +5,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"sync/atomic"
 	"time"
 )
 
-const (
-	// sendGrace is how long the end of a response waits for the sender to note
-	// that it has sent everything, before the connection is given up.
-	sendGrace = 50 * time.Millisecond
-	pieceSize = 32 << 10
-	// chunkHead is room for the size of a chunk and CRLF before a piece, and
-	// chunkTail for CRLF and a last chunk behind it.
-	chunkHead = 8
-	chunkTail = 8
-)
-
-// piece is a part of a request body with room for the framing around it.
-type piece [chunkHead + pieceSize + chunkTail]byte
+// sendGrace is how long the end of a response waits for the sender to note that it
+// has sent everything, before the connection is given up.
+const sendGrace = 50 * time.Millisecond
 
 // sender sends a request body that is not in memory, or large, while the
 // response is awaited. Its goroutine ends with the body: it may outlast the
@@ -88,8 +77,8 @@ func (s *sender) send() error {
 	if s.expected != nil && !s.isWanted() || !s.begun.CompareAndSwap(senderWaits, senderBegun) {
 		return errUnwanted
 	}
-	p := s.conn.transport.pieces.Get().(*piece)
-	defer s.conn.transport.pieces.Put(p)
+	p := &piece{lender: &s.conn.transport.pieces}
+	defer p.giveBack()
 	if s.out.length == unknownLength {
 		return s.sendChunks(p)
 	}
@@ -156,13 +145,13 @@ func (s *sender) hasSent() bool {
 
 func (s *sender) sendLength(p *piece) error {
 	for left := s.out.length; ; {
-		n, err := s.read(p[:pieceSize])
-		if int64(n) > left {
+		err := s.read(p)
+		if int64(p.n) > left {
 			return s.blameBody(fmt.Errorf("the request body is longer than the %d bytes that were announced", s.out.length))
 		}
-		left -= int64(n)
-		if n > 0 {
-			if _, err := s.conn.net.Write(p[:n]); err != nil {
+		left -= int64(p.n)
+		if p.n > 0 {
+			if _, err := s.conn.net.Write(p.bytes()); err != nil {
 				return err
 			}
 		}
@@ -180,12 +169,12 @@ func (s *sender) sendLength(p *piece) error {
 // sendChunks sends what each read of the body gives as one chunk.
 func (s *sender) sendChunks(p *piece) error {
 	for {
-		n, err := s.read(p[chunkHead : chunkHead+pieceSize])
+		err := s.read(p)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return s.blameBody(err)
 		}
 		ended := err != nil
-		b := frameChunk(p, n)
+		b := p.chunk()
 		if ended {
 			if b, err = appendLastChunk(b, s.out.trailer); err != nil {
 				return s.blameBody(err)
@@ -202,23 +191,15 @@ func (s *sender) sendChunks(p *piece) error {
 	}
 }
 
-// frameChunk puts the framing of a chunk around the n bytes of a piece.
-func frameChunk(p *piece, n int) []byte {
-	if n == 0 {
-		return p[:0]
-	}
-	var digits [chunkHead]byte
-	size := append(strconv.AppendInt(digits[:0], int64(n), 16), "\r\n"...)
-	start := chunkHead - len(size)
-	copy(p[start:], size)
-	return append(p[start:chunkHead+n], "\r\n"...)
-}
-
 func appendLastChunk(b []byte, trailer http.Header) ([]byte, error) {
 	b, err := appendFields(append(b, "0\r\n"...), trailer)
 	return append(b, "\r\n"...), err
 }
 
-func (s *sender) read(p []byte) (int, error) { return s.out.body.Read(p) }
+// read reads the next part of the body.
+func (s *sender) read(p *piece) (err error) {
+	p.n, err = s.out.body.Read(p.next())
+	return err
+}
 
 func (s *sender) blameBody(err error) error { return &sendFailure{err, true} }

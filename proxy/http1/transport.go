@@ -65,7 +65,7 @@ type Options struct {
 type Transport struct {
 	options Options
 	buffers sync.Pool // of *buffer
-	pieces  sync.Pool // of *piece
+	pieces  pieces
 
 	mu      sync.Mutex
 	idle    []*conn // the one that was used last at the end
@@ -85,7 +85,6 @@ func New(o Options) *Transport {
 	return &Transport{
 		options: o,
 		buffers: sync.Pool{New: func() any { return new(buffer) }},
-		pieces:  sync.Pool{New: func() any { return new(piece) }},
 	}
 }
 
