@@ -176,7 +176,7 @@ func (s *Store) Run(ctx context.Context) error {
 			<-t.ended
 		}
 	}()
-	rotation := time.NewTicker(ticketRotation)
+	rotation := time.NewTimer(s.tickets.rotatesIn(time.Now()))
 	defer rotation.Stop()
 	for {
 		s.reconcile(ctx, running, failed)
@@ -186,7 +186,8 @@ func (s *Store) Run(ctx context.Context) error {
 		case err := <-failed:
 			return err
 		case <-rotation.C:
-			s.tickets.rotate(s.server)
+			s.tickets.rotate(s.server, time.Now())
+			rotation.Reset(ticketRotation)
 		case <-s.applied:
 		}
 	}

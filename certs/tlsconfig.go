@@ -1,18 +1,8 @@
 package certs
 
 import (
-	"crypto/rand"
 	"crypto/tls"
 	"time"
-)
-
-const (
-	// ticketRotation is how often new session tickets get a new key.
-	ticketRotation = 8 * time.Hour
-	// ticketKeysKept is how many keys still open tickets. A recorded TLS 1.2
-	// connection can be read by whoever takes the keys out of memory within 24
-	// hours; crypto/tls by itself keeps them for seven days.
-	ticketKeysKept = 3
 )
 
 // TLSConfig returns the terms for every TLS listener: TLS 1.2 and 1.3, forward
@@ -52,18 +42,6 @@ func (s *Store) newServerConfig() *tls.Config {
 		NextProtos:     []string{"h2", "http/1.1"},
 		GetCertificate: s.Get,
 	}
-	s.tickets.rotate(config)
+	s.tickets.rotate(config, time.Now())
 	return config
-}
-
-// ticketKeys are the keys of session tickets, the newest first. The store's Run
-// owns them after NewStore.
-type ticketKeys [][32]byte
-
-// rotate makes a new key for new tickets and forgets the oldest.
-func (t *ticketKeys) rotate(config *tls.Config) {
-	var key [32]byte
-	_, _ = rand.Read(key[:]) // never fails: crypto/rand ends the program instead
-	*t = append(ticketKeys{key}, (*t)[:min(len(*t), ticketKeysKept-1)]...)
-	config.SetSessionTicketKeys(*t)
 }

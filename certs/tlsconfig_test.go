@@ -58,40 +58,6 @@ func TestTLSConfig_OffersModernTermsOnly(t *testing.T) {
 	}
 }
 
-func TestTLSConfig_SessionsResumeAcrossListenersApplyAndRotation(t *testing.T) {
-	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		t.Run(tls.VersionName(version), func(t *testing.T) {
-			store, root, sites := servedStore(t)
-			first := pkiServer(t, store.TLSConfig())
-			second := pkiServer(t, store.TLSConfig().Clone()) // as http.Server makes one
-			client := &tls.Config{ServerName: "api.example.com", RootCAs: pkiPool(root), MinVersion: version, MaxVersion: version, ClientSessionCache: tls.NewLRUClientSessionCache(4)}
-			resumes := func(address string, want bool) {
-				t.Helper()
-				state, err := pkiDial(address, client)
-				if err != nil || state.DidResume != want {
-					t.Errorf("resumed %t, want %t: %v", state.DidResume, want, err)
-				}
-			}
-			resumes(first, false)
-			resumes(first, true)
-			resumes(second, true)
-			if err := store.Apply(t.Context(), sites); err != nil {
-				t.Fatal(err)
-			}
-			resumes(first, true)
-			store.tickets.rotate(store.server)
-			resumes(second, true)
-			for range ticketKeysKept {
-				store.tickets.rotate(store.server)
-			}
-			resumes(second, false) // the key is forgotten everywhere, clones included
-			if len(store.tickets) != ticketKeysKept {
-				t.Errorf("%d keys kept", len(store.tickets))
-			}
-		})
-	}
-}
-
 func TestTLSConfig_OpenSSLVerifiesTheChainAsItIsSent(t *testing.T) {
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {

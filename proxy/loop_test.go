@@ -255,3 +255,34 @@ func TestWatch_IsDueForTheRequestThatIsServedAndNotForTheOneBefore(t *testing.T)
 		}
 	})
 }
+
+// Else a client whose requests are slow, such as one that polls, would come back
+// once more on a connection that nobody wants to keep.
+func TestLoop_TellsInAnAnswerThatBeginsWhileStoppingThatTheConnectionEnds(t *testing.T) {
+	entered, leave := make(chan bool), make(chan bool)
+	lab := wireStart(t, func(w http.ResponseWriter, _ *http.Request) {
+		entered <- true
+		<-leave
+		_, _ = io.WriteString(w, "done")
+	})
+	c := lab.dialTLS("http/1.1")
+	wireSend(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	<-entered
+	lab.cancel()
+	wireUntil(t, lab.server.draining.Load)
+	leave <- true
+	r := bufio.NewReader(c)
+	res, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(res.Body); string(body) != "done" || err != nil || !res.Close {
+		t.Errorf("%q, %v; it says that the connection ends: %t", body, err, res.Close)
+	}
+	if _, err := r.ReadByte(); !errors.Is(err, io.EOF) {
+		t.Errorf("the connection goes on: %v", err)
+	}
+	if err := lab.stopped(); err != nil {
+		t.Error(err)
+	}
+}

@@ -78,7 +78,7 @@ func NewServer(opts Options) *Server {
 	s.requests, s.cancel = context.WithCancelCause(context.Background())
 	s.SetHandler(opts.Handler)
 	s.http1 = &http.Server{
-		Handler:                      http.HandlerFunc(s.serveRequest),
+		Handler:                      http.HandlerFunc(s.serveGeneral),
 		ConnState:                    connState,
 		BaseContext:                  func(net.Listener) context.Context { return s.requests },
 		ConnContext:                  connContext,
@@ -125,9 +125,6 @@ func (s *Server) serveRequest(w http.ResponseWriter, r *http.Request) {
 	r.TLS = c.tls // which net/http doesn't see behind a guard
 	if c.wire != nil {
 		c.wire.begin()
-		if s.draining.Load() {
-			w.Header().Set("Connection", "close")
-		}
 	}
 	defer s.recovered(c, r)
 	(*s.handler.Load()).ServeHTTP(w, r)

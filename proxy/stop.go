@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"time"
 )
 
@@ -32,7 +34,8 @@ var (
 // taken its addresses over. Nobody waits for its end, so requests and upgraded
 // connections have Handover, and idle connections keep their time: one that is
 // closed early can cross a request on its way, which the client must not send
-// again by itself if it is a POST.
+// again by itself if it is a POST. A client that asks every so often, as programs
+// do, comes within that time, and is told in the answer that the connection ends.
 func (t Timeouts) HandedOver() Timeouts {
 	t.Drain, t.Upgraded, t.handedOver = t.Handover, t.Handover, true
 	return t
@@ -55,6 +58,7 @@ func (s *Server) stop() error {
 	timeouts := s.settings.Load().timeouts
 	s.clients.farewell.Store(int64(timeouts.farewell()))
 	s.draining.Store(true)
+	s.turns.writers.Retire()
 	s.clients.drain()
 	goodbye := make(chan struct{})
 	go func() {
@@ -133,3 +137,47 @@ func (s *Server) Close() {
 	s.kill(errKilled)
 	s.stopAccepting()
 }
+
+// serveGeneral is where requests come out of net/http.
+func (s *Server) serveGeneral(w http.ResponseWriter, r *http.Request) {
+	last := &lastWriter{w, s}
+	last.tell()
+	s.serveRequest(last, r)
+}
+
+// lastWriter says in a response that the connection ends, if the server stops
+// before its head is written. For requests that don't come out of net/http that is
+// what http1.ResponseWriters.Retire does.
+type lastWriter struct {
+	http.ResponseWriter
+	server *Server
+}
+
+// tell changes the head. It does nothing when that was written before.
+func (w *lastWriter) tell() {
+	if w.server.draining.Load() {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+// WriteHeader begins the response, or sends an informational one.
+func (w *lastWriter) WriteHeader(status int) {
+	if status >= http.StatusOK {
+		w.tell()
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *lastWriter) Write(p []byte) (int, error) {
+	w.tell()
+	return w.ResponseWriter.Write(p)
+}
+
+// ReadFrom lets net/http use sendfile and splice where it can.
+func (w *lastWriter) ReadFrom(src io.Reader) (int64, error) {
+	w.tell()
+	return io.Copy(w.ResponseWriter, src)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *lastWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -157,7 +157,7 @@ func (g *gateway) handOver(ctx context.Context, heir *handover.Heir) (handover.S
 	if err := errors.Join(<-l.released, retired); err != nil {
 		g.log.Warn("letting go of what only one gateway may have", "error", err)
 	}
-	served, err := heir.Lease(servingWithin)
+	served, err := heir.Lease(g.store.Tickets(), servingWithin)
 	if err != nil {
 		heir.Kill()
 		close(l.back)
@@ -225,12 +225,16 @@ func (g *gateway) takeOver(ctx context.Context, from *handover.Predecessor) erro
 		from.Refuse(err)
 		return err
 	}
-	if err := from.AwaitLease(); err != nil {
+	tickets, err := from.AwaitLease()
+	if err != nil {
 		return err
 	}
 	if err := g.lockDuty(); err != nil {
 		from.Refuse(err)
 		return err
+	}
+	if err := g.store.AdoptTickets(tickets); err != nil {
+		g.log.Warn("clients that were here before must begin their TLS sessions anew", "error", err)
 	}
 	g.duty().notices.changes.Note(health.GatewayUpgraded, version)
 	g.inherited = true

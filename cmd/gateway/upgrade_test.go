@@ -152,7 +152,7 @@ func beHeir() int {
 	if err != nil || from == nil {
 		return 1
 	}
-	if err := from.AwaitLease(); err != nil {
+	if _, err := from.AwaitLease(); err != nil {
 		return 2
 	}
 	if os.Getenv(heirEnv) == "hang" {

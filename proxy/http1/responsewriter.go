@@ -160,9 +160,9 @@ func (w *ResponseWriter) Abort() {
 	}
 }
 
-// closesAfter reports whether either side asks for the connection's end.
+// closesAfter reports whether anybody asks for the connection's end.
 func (w *ResponseWriter) closesAfter() bool {
-	return w.request.Close || first(w.header, "Connection") == "close"
+	return w.request.Close || first(w.header, "Connection") == "close" || w.lender.retired.Load()
 }
 
 func first(h http.Header, key string) string {

@@ -13,6 +13,7 @@ type ResponseWriters struct {
 	buffers sync.Pool // of *buffer
 	dated   atomic.Pointer[datedLine]
 	now     func() time.Time
+	retired atomic.Bool
 }
 
 // datedLine is the Date field of one second.
@@ -29,6 +30,10 @@ func NewResponseWriters() *ResponseWriters {
 		now:     time.Now,
 	}
 }
+
+// Retire has every connection end after the response whose head is written next,
+// which says so.
+func (l *ResponseWriters) Retire() { l.retired.Store(true) }
 
 // Get lends a writer for the response to r.
 func (l *ResponseWriters) Get(conn Conn, r *http.Request) *ResponseWriter {

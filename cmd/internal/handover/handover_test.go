@@ -45,7 +45,8 @@ func play(role string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if err := from.AwaitLease(); err != nil {
+	secrets, err := from.AwaitLease()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 4
 	}
@@ -56,7 +57,7 @@ func play(role string) int {
 	if err != nil {
 		return 6
 	}
-	_, _ = io.WriteString(c, "served by the heir")
+	_, _ = io.WriteString(c, "served by the heir, which knows "+string(secrets))
 	_ = c.Close()
 	return 0
 }
@@ -100,13 +101,13 @@ func TestHeir_ServesWhoWaitedInTheQueueOfASocket(t *testing.T) {
 	if err := heir.Prepared(patience); err != nil {
 		t.Fatal(err)
 	}
-	served, err := heir.Lease(patience)
+	served, err := heir.Lease([]byte("the secret"), patience)
 	if err != nil || served.Version != "2.0" || served.PID == os.Getpid() {
 		t.Fatalf("%+v, %v", served, err)
 	}
 	l.Close() // the heir has it as well
 	_ = waiting.SetDeadline(time.Now().Add(patience))
-	if text, err := io.ReadAll(waiting); string(text) != "served by the heir" {
+	if text, err := io.ReadAll(waiting); string(text) != "served by the heir, which knows the secret" {
 		t.Errorf("%q, %v", text, err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

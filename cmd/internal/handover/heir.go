@@ -113,10 +113,10 @@ func (h *Heir) Prepared(within time.Duration) error {
 	return nil
 }
 
-// Lease tells the heir that the state folder and the backends are its own, and
-// waits until it serves.
-func (h *Heir) Lease(within time.Duration) (Served, error) {
-	if err := h.wire.say(word{Lease: true}); err != nil {
+// Lease tells the heir that the state folder and the backends are its own, gives
+// it what is in no file, and waits until it serves.
+func (h *Heir) Lease(secrets []byte, within time.Duration) (Served, error) {
+	if err := h.wire.say(word{Lease: true, Secrets: secrets}); err != nil {
 		return Served{}, h.explain(err, "before it served", within)
 	}
 	what, err := h.wire.hear(time.Now().Add(within))

@@ -48,19 +48,20 @@ func (p *Predecessor) Refuse(err error) {
 var errGivenUp = errors.New("the other gateway goes on itself")
 
 // AwaitLease tells that this process could serve, and waits until the other one
-// has let go of what only one may own.
-func (p *Predecessor) AwaitLease() error {
+// has let go of what only one may own. It returns what that one had in memory for
+// this one; nil if it knows of no such thing.
+func (p *Predecessor) AwaitLease() (secrets []byte, err error) {
 	if err := p.wire.say(word{Prepared: true}); err != nil {
-		return fmt.Errorf("%w: %w", errGivenUp, err)
+		return nil, fmt.Errorf("%w: %w", errGivenUp, err)
 	}
 	what, err := p.wire.hear(time.Time{})
 	if errors.Is(err, io.EOF) || err == nil && !what.Lease {
-		return errGivenUp
+		return nil, errGivenUp
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", errGivenUp, err)
+		return nil, fmt.Errorf("%w: %w", errGivenUp, err)
 	}
-	return takeStderr()
+	return what.Secrets, takeStderr()
 }
 
 // Serving tells that this process serves, so that the other one may leave. The

@@ -28,6 +28,7 @@ type word struct {
 	Prepared bool     `json:"prepared,omitempty"` // it could serve, and waits for the lease
 	Refused  []string `json:"refused,omitempty"`  // why it can't
 	Lease    bool     `json:"lease,omitempty"`    // the state folder and the backends are its own now
+	Secrets  []byte   `json:"secrets,omitempty"`  // what is in memory alone, with the lease
 	Serving  *Served  `json:"serving,omitempty"`
 }
 
