@@ -10,17 +10,16 @@ import (
 // receive and send can't wait, whatever mode the socket is in. The race detector
 // must see them, so it gets those of the other file.
 
-func receive(fd uintptr, p []byte) (int, error) {
-	return transfer(syscall.SYS_RECVFROM, fd, p, syscall.MSG_DONTWAIT)
+func receive(d *direction, fd uintptr) (int, error) {
+	flags := uintptr(syscall.MSG_DONTWAIT)
+	if d.peeks {
+		flags |= syscall.MSG_PEEK
+	}
+	return transfer(syscall.SYS_RECVFROM, fd, d.p, flags)
 }
 
-// look leaves what there is to read where it is.
-func look(fd uintptr, p []byte) (int, error) {
-	return transfer(syscall.SYS_RECVFROM, fd, p, syscall.MSG_DONTWAIT|syscall.MSG_PEEK)
-}
-
-func send(fd uintptr, p []byte) (int, error) {
-	return transfer(syscall.SYS_SENDTO, fd, p, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+func send(d *direction, fd uintptr) (int, error) {
+	return transfer(syscall.SYS_SENDTO, fd, d.p, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
 }
 
 func transfer(call, fd uintptr, p []byte, flags uintptr) (int, error) {

@@ -4,10 +4,12 @@ package socket
 
 import "syscall"
 
-func receive(fd uintptr, p []byte) (int, error) { return syscall.Read(int(fd), p) }
-func send(fd uintptr, p []byte) (int, error)    { return syscall.Write(int(fd), p) }
-
-func look(fd uintptr, p []byte) (int, error) {
-	n, _, err := syscall.Recvfrom(int(fd), p, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	return n, err
+func receive(d *direction, fd uintptr) (int, error) {
+	if d.peeks {
+		n, _, err := syscall.Recvfrom(int(fd), d.p, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		return n, err
+	}
+	return syscall.Read(int(fd), d.p)
 }
+
+func send(d *direction, fd uintptr) (int, error) { return syscall.Write(int(fd), d.p) }
