@@ -14,8 +14,8 @@ type admitted struct {
 }
 
 // admit refuses what a backend could read differently from us, before the
-// backend sees a byte of it. It looks at a request as net/http or x/net/http2
-// parsed it; what those two hide is the wire guard's to refuse.
+// backend sees a byte of it. It looks at a request as net/http, the loop or http2
+// parsed it; what those hide is the wire guard's to refuse.
 func admit(r *http.Request) (admitted, *refusal) {
 	if refused := admitMethod(r.Method); refused != nil {
 		return admitted{}, refused
@@ -98,7 +98,7 @@ func isVisible(s string) bool {
 }
 
 // wantsContinue reports whether the client waits for "100 Continue" before it
-// sends the body. HTTP/2 requests never show it here: x/net/http2 answers it.
+// sends the body.
 func wantsContinue(r *http.Request) bool {
 	return httpguts.HeaderValuesContainsToken(r.Header["Expect"], "100-continue")
 }

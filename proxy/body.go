@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 )
@@ -187,5 +186,5 @@ func (b *clientBody) atEnd(f func()) {
 
 // isConnectionLost reports that the other end is gone.
 func isConnectionLost(err error) bool {
-	return isReset(err) || errors.Is(err, io.EOF) || strings.Contains(err.Error(), "client disconnected") // x/net/http2 names it so, unexported
+	return isReset(err) || errors.Is(err, io.EOF)
 }

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"encoding/binary"
 	"io"
 	"net/http"
 	"strings"
@@ -204,7 +203,7 @@ func TestFrameGuard_BoundsTheTimeForAHead(t *testing.T) {
 			if took := time.Since(started); took > 20*time.Second {
 				t.Errorf("it took %v", took)
 			}
-			if !strings.Contains(lab.log.String(), cutSlow) {
+			if !strings.Contains(lab.log.String(), "it takes too long over a frame") {
 				t.Errorf("not logged:\n%s", lab.log)
 			}
 		})
@@ -229,66 +228,4 @@ func TestFrameGuard_AHeadBeyondTheLimitsIsAnsweredByTheHandler(t *testing.T) {
 			t.Errorf("%s: status %d", name, res.StatusCode)
 		}
 	}
-}
-
-func TestVoidRepeatedSettings_KeepsTheLastOfEach(t *testing.T) {
-	setting := func(id uint16, value uint32) []byte {
-		return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint16(nil, id), value)
-	}
-	payload := bytes.Join([][]byte{setting(4, 1), setting(3, 7), setting(4, 2), setting(4, 3)}, nil)
-	voidRepeatedSettings(payload)
-	want := bytes.Join([][]byte{setting(0xff01, 1), setting(3, 7), setting(0xff00, 2), setting(4, 3)}, nil)
-	if !bytes.Equal(payload, want) {
-		t.Errorf("%x, want %x", payload, want)
-	}
-}
-
-func TestBudget_RefillsWithTime(t *testing.T) {
-	b, now := budget{burst: 10, perSecond: 2}, time.Now()
-	for range 10 {
-		if !b.spend(1, now) {
-			t.Fatal("the burst is not kept")
-		}
-	}
-	if b.spend(1, now) {
-		t.Error("more than the burst was spent")
-	}
-	if !b.spend(1, now.Add(time.Second)) || b.spend(3, now.Add(time.Second)) {
-		t.Error("a second does not bring two")
-	}
-}
-
-// However the bytes are cut, the reader must see the frames that x/net sees.
-func FuzzFrameReader_SeesTheFramesThatHTTP2Sees(f *testing.F) {
-	f.Add([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 'x'}, 3)
-	f.Fuzz(func(t *testing.T, raw []byte, cut int) {
-		framer := http2.NewFramer(io.Discard, bytes.NewReader(raw))
-		framer.AllowIllegalReads = true
-		var want, got []frame
-		for {
-			h, err := framer.ReadFrame()
-			if h == nil && err != nil {
-				break
-			}
-			want = append(want, frame{int(h.Header().Length), byte(h.Header().Type), byte(h.Header().Flags), h.Header().StreamID})
-		}
-		var r frameReader
-		cut = max(0, min(cut, len(raw)))
-		for _, p := range [][]byte{raw[:cut], raw[cut:]} {
-			for len(p) > 0 {
-				n, begun := r.next(p)
-				if p = p[n:]; begun {
-					got = append(got, r.frame)
-				}
-			}
-		}
-		if len(got) < len(want) {
-			t.Fatalf("%x: %v, want %v", raw, got, want)
-		}
-		for i := range want {
-			if got[i] != want[i] {
-				t.Fatalf("%x: %v, want %v", raw, got, want)
-			}
-		}
-	})
 }

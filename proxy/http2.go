@@ -1,69 +1,18 @@
 package proxy
 
-// x/net/http2 marks its server as deprecated in favour of net/http's, which takes
-// HTTP/2 from a *tls.Conn only: the frames could not be looked at before.
-//
-//lint:file-ignore SA1019 ServeConn is the way in for a connection behind a guard
-
 import (
-	"context"
-	"log/slog"
+	"errors"
+	"maps"
+	"net"
 	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
 
-	"golang.org/x/net/http2"
+	"gateway/proxy/http2"
 )
-
-// maxFrame is the largest frame a client may send, in bytes; RFC 9113's least.
-// A connection keeps a buffer of this size.
-const maxFrame = 16 << 10
-
-// http2Server serves the connections on which TLS chose HTTP/2.
-type http2Server struct {
-	server *http2.Server
-	base   *http.Server // what http2 takes its settings and its shutdown from
-	usage               // by connections
-}
-
-func newHTTP2Server(s *Server, limits Limits, timeouts Timeouts) *http2Server {
-	h := &http2Server{
-		server: &http2.Server{
-			MaxConcurrentStreams: uint32(limits.Streams),
-			MaxReadFrameSize:     maxFrame,
-			IdleTimeout:          timeouts.Idle,
-			WriteByteTimeout:     timeouts.Write,
-		},
-		base: &http.Server{
-			Handler:        http.HandlerFunc(s.serveStream),
-			ConnState:      connState,
-			MaxHeaderBytes: maxHeaderList(limits),
-			ErrorLog:       slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
-		},
-	}
-	if err := http2.ConfigureServer(h.base, h.server); err != nil {
-		panic(err) // it fails only for a TLS configuration, and base has none
-	}
-	return h
-}
-
-// serveStream serves a request in the new goroutine that http2 has for it. Its
-// stack is made large enough while there is little on it to copy.
-func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
-	_ = growStack(r.ProtoMajor)
-	s.serveRequest(w, r)
-}
-
-// streamStack is about what a request to a backend takes, in bytes.
-const streamStack = 8 << 10
-
-// growStack has a frame of this size, which must depend on something that the
-// compiler does not know.
-//
-//go:noinline
-func growStack(at int) byte {
-	var room [streamStack]byte
-	room[at]++
-	return room[at/2]
-}
 
 // headBeyond is by how many bytes a request head may exceed its limit and still
 // be answered with 431 on HTTP/2, so that a browser with too many cookies shows
@@ -75,17 +24,132 @@ const headBeyond = 192 << 10
 // HTTP/1 and logs: HTTP/2 counts 32 bytes more for every line (RFC 9113, 6.5.2).
 func maxHeaderList(l Limits) int { return int(l.Header) + headBeyond + 32*(l.HeaderLines+16) }
 
-// serve serves a connection until it ends.
-func (h *http2Server) serve(ctx context.Context, g *frameGuard) {
-	g.server.enlist(h)
-	defer h.end()
-	ctx = context.WithValue(ctx, connKey, g.conn)
-	h.server.ServeConn(g, &http2.ServeConnOpts{Context: ctx, BaseConfig: h.base})
-	g.grown()
-	g.end()
+func (s *Server) newHTTP2(limits Limits, timeouts Timeouts) *http2.Server {
+	return http2.NewServer(http2.Options{
+		Handler:       http.HandlerFunc(s.serveRequest),
+		MaxStreams:    limits.Streams,
+		MaxHeaderList: maxHeaderList(limits),
+		HeaderTimeout: timeouts.Header,
+		WriteTimeout:  timeouts.Write,
+		IdleTimeout:   timeouts.Idle,
+		ParseURL:      parseURL,
+		Date:          s.turns.writers.Date,
+	})
 }
 
-// drain sends GOAWAY on every connection; each ends after its last stream.
-func (h *http2Server) drain() {
-	_ = h.base.Shutdown(context.Background()) // base has no listener of its own to wait for
+// serveHTTP2 serves a connection until it ends.
+func (s *Server) serveHTTP2(c net.Conn, of *client, as *conn) {
+	g := &frameGuard{Conn: c, conn: as, client: of, server: s}
+	g.deadline.conn = c
+	served := as.settings.http2.NewConn(g, g)
+	s.young.Add(1)
+	s.http2s.add(served)
+	if s.goingAway.Load() {
+		served.Drain() // which drain may have passed by
+	}
+	_ = served.Serve(&loopContext{s.requests, as, s.http1})
+	s.http2s.remove(served)
+	g.grown()
+}
+
+// frameGuard is a client's connection below its HTTP/2. It counts what passes,
+// tells the server what the client is about, and closes with care.
+type frameGuard struct {
+	net.Conn
+	conn     *conn
+	client   *client
+	server   *Server
+	deadline readDeadline
+	asked    atomic.Bool // the first request is with the server
+	gone     atomic.Bool // the client has hung up, or takes nothing any more
+}
+
+// Read reads from the client.
+func (g *frameGuard) Read(p []byte) (int, error) {
+	n, err := g.deadline.Read(p)
+	g.conn.received.Add(int64(n))
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		g.gone.Store(true)
+	}
+	return n, err
+}
+
+// Write writes to the client.
+func (g *frameGuard) Write(p []byte) (int, error) {
+	n, err := g.Conn.Write(p)
+	g.conn.sent.Add(int64(n))
+	if err != nil {
+		g.gone.Store(true)
+	}
+	return n, err
+}
+
+// SetReadDeadline bounds reading.
+func (g *frameGuard) SetReadDeadline(t time.Time) error { return g.deadline.setHandler(t) }
+
+// Busy tells that there is a request now.
+func (g *frameGuard) Busy() {
+	g.client.is(clientBusy)
+	g.grown()
+}
+
+// Idle tells that there is none any more.
+func (g *frameGuard) Idle() { g.client.is(clientWaiting) }
+
+// Cut tells why the connection ends.
+func (g *frameGuard) Cut(reason string) {
+	if n, due := g.server.cutting.due(time.Now()); due {
+		g.server.opts.Log.Warn("an HTTP/2 connection was cut: its client misbehaves",
+			"client", g.conn.remote.String(), "reason", reason, "connections", n)
+	}
+}
+
+// grown is called when the first request of the connection is with the server,
+// and when the connection ends without one. A server that stops waits for that.
+func (g *frameGuard) grown() {
+	if !g.asked.Swap(true) && g.server.young.Add(-1) == 0 && g.server.draining.Load() {
+		g.server.clients.recount()
+	}
+}
+
+// Close closes the connection: if the client is still there, only after it had the
+// time to read the last answers, and why there are no more.
+func (g *frameGuard) Close() error {
+	defer g.client.is(clientGone)
+	if g.gone.Load() {
+		return g.Conn.Close()
+	}
+	g.client.is(clientWaiting)
+	linger(g.Conn, g.client.raw)
+	return g.client.raw.Close()
+}
+
+// http2Conns are the HTTP/2 connections that are open.
+type http2Conns struct {
+	mu   sync.Mutex
+	open map[*http2.Conn]struct{}
+}
+
+func newHTTP2Conns() *http2Conns { return &http2Conns{open: map[*http2.Conn]struct{}{}} }
+
+func (s *http2Conns) add(c *http2.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[c] = struct{}{}
+}
+
+func (s *http2Conns) remove(c *http2.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, c)
+}
+
+// drain has each of them end after its last request.
+func (s *http2Conns) drain() {
+	s.mu.Lock()
+	all := slices.Collect(maps.Keys(s.open))
+	s.mu.Unlock()
+	for _, c := range all {
+		c.Drain()
+	}
 }

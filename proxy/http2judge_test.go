@@ -190,7 +190,7 @@ func (j *judgeClient) end() {
 }
 
 // judgeIsXNet tells whether x/net's is the HTTP/2 server under test.
-func judgeIsXNet() bool { return true }
+func judgeIsXNet() bool { return false }
 
 // judgeBeyondXNet reports whether a case is not for x/net's server, which is known
 // to be wrong there.

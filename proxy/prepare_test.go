@@ -212,17 +212,3 @@ func TestServer_ConfigureCountsForNewConnectionsAndLeavesOpenOnesAlone(t *testin
 		t.Errorf("a new connection is held to the old limits: status %d", status)
 	}
 }
-
-func TestServer_ConfigureKeepsNoSettingsThatNobodyUses(t *testing.T) {
-	lab := wireStart(t, wireEcho)
-	limits, timeouts := wireOptions().Limits, wireOptions().Timeouts
-	for i := range 1000 {
-		limits.Streams = 100 + i
-		lab.server.Configure(limits, timeouts)
-	}
-	lab.server.mu.Lock()
-	defer lab.server.mu.Unlock()
-	if n := len(lab.server.http2s); n != 1 {
-		t.Errorf("%d are kept", n)
-	}
-}

@@ -44,6 +44,7 @@ type Server struct {
 	http1     *http.Server
 	heads     *handoff // connections that go on at http1, each with a head
 	turns     *turns   // of the requests that http1 is not asked for
+	http2s    *http2Conns
 	draining  atomic.Bool
 	young     atomic.Int64    // HTTP/2 connections whose first request has not come
 	goingAway atomic.Bool     // HTTP/2 connections were asked to end
@@ -62,7 +63,6 @@ type Server struct {
 	accepting sync.WaitGroup
 	mu        sync.Mutex
 	listeners map[string]*bound
-	http2s    []*http2Server // the one of settings, and those that still have connections
 	serving   bool
 	closed    bool
 }
@@ -72,7 +72,7 @@ func NewServer(opts Options) *Server {
 	if opts.Listen == nil {
 		opts.Listen = ListenTCP
 	}
-	s := &Server{opts: opts, clients: newClients(), workers: newWorkers(), heads: newHandoff(), turns: newTurns(), listeners: map[string]*bound{}}
+	s := &Server{opts: opts, clients: newClients(), workers: newWorkers(), heads: newHandoff(), turns: newTurns(), http2s: newHTTP2Conns(), listeners: map[string]*bound{}}
 	s.alive, s.kill = context.WithCancelCause(context.Background())
 	s.stopping, s.fail = context.WithCancelCause(s.alive)
 	s.requests, s.cancel = context.WithCancelCause(context.Background())
@@ -117,7 +117,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	return err
 }
 
-// serveRequest is where every request comes out of net/http or http2.
+// serveRequest is where every request comes out of net/http, the loop or http2.
 func (s *Server) serveRequest(w http.ResponseWriter, r *http.Request) {
 	s.running.Add(1)
 	defer s.ended()
@@ -152,30 +152,14 @@ func (s *Server) recovered(c *conn, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// connState passes on what net/http and http2 know of a connection.
+// connState passes on what net/http knows of a connection.
 func connState(c net.Conn, state http.ConnState) {
-	switch g := c.(type) {
-	case *wireGuard:
-		switch state {
-		case http.StateIdle:
-			g.finished()
-		case http.StateHijacked:
-			g.hijacked()
-		}
-	case *frameGuard:
-		switch state {
-		case http.StateActive:
-			g.client.is(clientBusy)
-			if g.active++; g.active == 1 {
-				return // the connection itself; requests come after it
-			}
-			g.grown()
-			if g.server.goingAway.Load() {
-				g.conn.settings.http2.drain() // which has passed this connection by
-			}
-		case http.StateIdle:
-			g.client.is(clientWaiting)
-		}
+	g := c.(*wireGuard)
+	switch state {
+	case http.StateIdle:
+		g.finished()
+	case http.StateHijacked:
+		g.hijacked()
 	}
 }
 

@@ -126,7 +126,7 @@ func (s *Server) serveTLS(first *sniffed, c *client, of *conn) {
 		_ = secure.Close()
 		c.close()
 	case "h2":
-		go of.settings.http2.serve(s.requests, newFrameGuard(s, secure.Conn, c, of))
+		go s.serveHTTP2(secure, c, of)
 	default:
 		go s.serveHTTP1(secure, c, of)
 	}

@@ -87,9 +87,9 @@ func (s *Server) stop() error {
 func (s *Server) sayGoodbye() {
 	_ = s.within(s.alive, drainIdle, errDrain, func(int, int) bool { return s.young.Load() == 0 })
 	s.goingAway.Store(true)
-	s.drainHTTP2()
+	s.http2s.drain()
 	_ = s.within(s.alive, drainIdle, errDrain, func(open, upgraded int) bool { return open == upgraded })
-	s.drainHTTP2() // also those whose handshake took its time, and that ask for nothing
+	s.http2s.drain() // also those whose handshake took its time, and that ask for nothing
 }
 
 // cutOff ends the requests in flight. Those that wait for a backend get the time

@@ -13,8 +13,9 @@ import (
 // mayImport says which of our packages a room may know. What is not listed may
 // be imported by cmd/gateway alone.
 var mayImport = map[string][]string{
-	"gateway/proxy":                      {"gateway/proxy/http1", "gateway/proxy/socket"},
+	"gateway/proxy":                      {"gateway/proxy/http1", "gateway/proxy/http2", "gateway/proxy/socket"},
 	"gateway/proxy/http1":                {"gateway/proxy/socket"},
+	"gateway/proxy/http2":                nil,
 	"gateway/proxy/socket":               nil,
 	"gateway/certs":                      nil,
 	"gateway/health":                     {"gateway/health/mail"},

@@ -67,7 +67,7 @@ func (w *ResponseWriter) writeHead() {
 	w.out = appendStatusLine(w.out, w.status)
 	w.out = w.appendHeader(w.out, w.omits)
 	if _, dated := w.header["Date"]; !dated {
-		w.out = append(append(w.out, w.lender.date()...), "\r\n"...)
+		w.out = appendField(w.out, "Date", w.lender.Date())
 	}
 	if w.last && !w.saysClose() {
 		w.out = append(w.out, "Connection: close\r\n"...)

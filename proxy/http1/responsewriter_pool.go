@@ -19,7 +19,7 @@ type ResponseWriters struct {
 // datedLine is the Date field of one second.
 type datedLine struct {
 	second int64 // since 1970
-	line   string
+	value  string
 }
 
 // NewResponseWriters makes a lender of writers.
@@ -51,13 +51,13 @@ func (l *ResponseWriters) Put(w *ResponseWriter) {
 	l.writers.Put(w)
 }
 
-// date is the Date field for now (RFC 9110, 6.6.1), without its line end.
-func (l *ResponseWriters) date() string {
+// Date is the value of the Date field for now (RFC 9110, 6.6.1).
+func (l *ResponseWriters) Date() string {
 	now := l.now()
 	if d := l.dated.Load(); d != nil && d.second == now.Unix() {
-		return d.line
+		return d.value
 	}
-	d := &datedLine{second: now.Unix(), line: "Date: " + now.UTC().Format(http.TimeFormat)}
+	d := &datedLine{second: now.Unix(), value: now.UTC().Format(http.TimeFormat)}
 	l.dated.Store(d)
-	return d.line
+	return d.value
 }

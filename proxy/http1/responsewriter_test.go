@@ -332,7 +332,7 @@ func TestResponseWriters_RenewTheDateEverySecond(t *testing.T) {
 	now := time.Date(2026, 11, 22, 23, 59, 59, 0, time.UTC)
 	lender.now = func() time.Time { return now }
 	for _, want := range []string{"Sun, 22 Nov 2026 23:59:59 GMT", "Mon, 23 Nov 2026 00:00:00 GMT"} {
-		if got := lender.date(); got != "Date: "+want {
+		if got := lender.Date(); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 		now = now.Add(time.Second)

@@ -1,12 +1,9 @@
-package proxy
+package http2
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
-// What a client may do on one HTTP/2 connection that costs the server more than
-// the client. A browser stays an order of magnitude below.
+// What a client may do on one connection that costs the server more than the
+// client. A browser stays an order of magnitude below.
 const (
 	// maxResets is the number of streams beyond the answered ones that a client
 	// may give up at once, or have reset by breaking the rules: "rapid reset"
@@ -27,12 +24,15 @@ const (
 
 	// controlPerStream is what opening a stream earns.
 	controlPerStream = 4
+
+	// maxContinuations frames may follow a HEADERS frame (CVE-2024-27316). With
+	// frames of 16 KiB they carry more than a request head may hold.
+	maxContinuations = 16
 )
 
-// calmness judges how much work a client of an HTTP/2 connection makes without
-// getting anything done. Reads and writes both count.
+// calmness judges how much work a client makes without getting anything done.
+// Reads and writes both count.
 type calmness struct {
-	mu      sync.Mutex
 	resets  budget
 	control budget
 	sentFor int // bytes of response that have not earned anything yet
@@ -46,27 +46,21 @@ func newCalmness() calmness {
 }
 
 // opened counts a stream that the client opened.
-func (c *calmness) opened() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.control.earn(controlPerStream)
-}
+func (c *calmness) opened() { c.control.earn(controlPerStream) }
 
 // received counts a frame of the client that is no part of a header block. It
-// returns why the connection must be cut, or "".
-func (c *calmness) received(f frame, now time.Time) (reason string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// returns an error if the connection must be cut.
+func (c *calmness) received(f frame, now func() time.Time) error {
 	switch {
 	case f.kind == frameReset:
-		if !c.resets.spend(1, now) {
+		if !c.resets.spend(1, now()) {
 			return cutResets
 		}
 	case f.kind == frameData && (f.has(flagEndStream) || !mayBeEmpty(f)):
-	case !c.control.spend(controlCost(f), now):
+	case !c.control.spend(controlCost(f), now()):
 		return cutControl
 	}
-	return ""
+	return nil
 }
 
 // mayBeEmpty reports whether a DATA frame has no data, or so little of anything
@@ -83,26 +77,20 @@ func controlCost(f frame) int {
 	return 1
 }
 
-// sent counts a frame of the server.
-func (c *calmness) sent(f frame) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if f.kind == frameData {
-		c.sentFor += f.length
-		c.control.earn(c.sentFor / bytesPerUpdate)
-		c.sentFor %= bytesPerUpdate
-	}
-	if (f.kind == frameData || f.kind == frameHeaders) && f.has(flagEndStream) {
-		c.resets.earn(1)
-	}
+// sent counts the bytes of a response.
+func (c *calmness) sent(body int) {
+	c.sentFor += body
+	c.control.earn(c.sentFor / bytesPerUpdate)
+	c.sentFor %= bytesPerUpdate
 }
 
-// blamed counts a stream that the server reset because the client broke a rule.
-func (c *calmness) blamed(now time.Time) (reason string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// answered counts a response that is complete.
+func (c *calmness) answered() { c.resets.earn(1) }
+
+// blamed counts a stream that was reset because the client broke a rule.
+func (c *calmness) blamed(now time.Time) error {
 	if !c.resets.spend(1, now) {
 		return cutResets
 	}
-	return ""
+	return nil
 }

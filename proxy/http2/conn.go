@@ -1,0 +1,254 @@
+package http2
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http2/hpack"
+)
+
+// Conn is one connection.
+type Conn struct {
+	server *Server
+	net    net.Conn
+	owner  Owner
+	remote string
+	ctx    context.Context // of all requests
+
+	// Of the goroutine that reads.
+	in      input
+	head    head
+	decoder *hpack.Decoder
+	pacing  time.Time // by then the frame must be there; zero: nobody waits for one
+
+	handlers sync.WaitGroup
+
+	mu       sync.Mutex
+	streams  map[uint32]*stream
+	last     uint32  // the highest stream that was opened
+	running  int     // handlers, also of streams that are over
+	given    givenUp // streams that the client may still be sending on
+	leaving  leaving // whether the connection is to end, and how far that is
+	failed   error   // nothing can be written any more
+	idle     time.Time
+	received inflow
+	window   int64 // bytes that may be sent on all streams together
+	initial  int64 // what the window of a new stream is
+	calm     calmness
+	out      output
+	turn     turns
+}
+
+// leaving is how far a connection is on its way to its end.
+type leaving uint8
+
+const (
+	staying leaving = iota
+	warned          // the client was asked to open no more streams
+	left            // and what it opens is ignored from now on
+)
+
+// NewConn makes a connection of what TLS or TCP has brought. It is nobody's but
+// the Conn's until Serve returns.
+func (s *Server) NewConn(c net.Conn, owner Owner) *Conn {
+	conn := &Conn{
+		server: s, net: c, owner: owner, remote: c.RemoteAddr().String(),
+		streams: make(map[uint32]*stream), window: firstWindow, initial: firstWindow,
+		received: inflow{left: connWindow, size: connWindow}, calm: newCalmness(),
+	}
+	conn.out.idle = sync.NewCond(&conn.mu)
+	conn.in = input{from: c, server: s, hurry: conn.hurry}
+	conn.decoder = hpack.NewDecoder(tableSize, conn.head.add)
+	conn.decoder.SetMaxStringLength(s.options.MaxHeaderList)
+	return conn
+}
+
+// tableSize is what the client's encoder may remember, in bytes: what HTTP/2 begins with.
+const tableSize = 4096
+
+// Serve serves the connection until it ends, and closes it. It returns when no
+// handler is left, with the reason, which is never nil. ctx is that of all requests.
+func (c *Conn) Serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c.ctx = ctx
+	err := c.begin()
+	for err == nil {
+		err = c.readFrame()
+	}
+	c.end(err, cancel)
+	_ = c.net.Close()
+	c.in.release()
+	c.handlers.Wait()
+	return err
+}
+
+// end says goodbye to the client as far as that is possible, and gives up what
+// is still under way.
+func (c *Conn) end(err error, cancel context.CancelFunc) {
+	if cut, ok := err.(cutError); ok {
+		c.owner.Cut(string(cut))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sayGoodbye(err)
+	if c.failed == nil {
+		c.failed = ErrDisconnected
+	}
+	for _, s := range c.streams {
+		c.close(s, ErrDisconnected)
+	}
+	cancel()
+	c.out.release(c.server)
+	c.out.idle.Broadcast()
+}
+
+// sayGoodbye sends GOAWAY and whatever else is still to be sent. c.mu is held.
+func (c *Conn) sayGoodbye(err error) {
+	why, tell := goodbyeFor(err)
+	if !tell || c.failed != nil {
+		return
+	}
+	if c.leaving != left || why != codeNone {
+		c.out.grow(c.server)
+		c.out.frames = appendGoAway(c.out.frames, c.last, why)
+	}
+	if why != codeNone {
+		c.hasten()
+	}
+	c.flush()
+	for c.out.writing {
+		c.out.idle.Wait()
+	}
+}
+
+// goodbyeTime is how long a client that has done wrong may take to let GOAWAY in.
+const goodbyeTime = 2 * time.Second
+
+// hasten bounds all that is still to be written. c.mu is held.
+func (c *Conn) hasten() {
+	_ = c.net.SetWriteDeadline(time.Now().Add(goodbyeTime))
+	if !c.out.writing {
+		c.out.hasty = true
+	}
+}
+
+// goodbyeFor tells what the client hears of the connection's end, if anything.
+func goodbyeFor(err error) (why code, tell bool) {
+	if fault, ok := errors.AsType[connError](err); ok {
+		return fault.code, true
+	}
+	if _, ok := errors.AsType[cutError](err); ok {
+		return codeCalm, true
+	}
+	return codeNone, errors.Is(err, errDrained) || errors.Is(err, errIdle)
+}
+
+// Drain asks the client to open no more streams; those that it has opened are
+// served. The connection ends after the last of them, when the client has had
+// time to learn of it, or Drain is called again.
+func (c *Conn) Drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch c.leaving {
+	case staying:
+		c.leaving = warned
+		c.out.grow(c.server)
+		c.out.frames = appendGoAway(c.out.frames, maxStreamID, codeNone)
+		c.out.frames = appendPing(c.out.frames, 0, goodbyePing)
+		c.flushElsewhere()
+	case warned:
+		c.leave()
+	}
+}
+
+// goodbyePing is sent behind the first GOAWAY. When it comes back, the client has
+// read that, and all that it has opened before is here.
+var goodbyePing = [8]byte{'g', 'o', 'o', 'd', 'b', 'y', 'e', '.'}
+
+// leave is the second half of Drain. c.mu is held.
+func (c *Conn) leave() {
+	if c.leaving == left {
+		return
+	}
+	c.leaving = left
+	c.out.grow(c.server)
+	c.out.frames = appendGoAway(c.out.frames, c.last, codeNone)
+	c.flushElsewhere()
+	c.leaveIfIdle()
+}
+
+// leaveIfIdle ends reading if there is nothing left to wait for. c.mu is held.
+func (c *Conn) leaveIfIdle() {
+	if c.leaving == left && len(c.streams) == 0 {
+		_ = c.net.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// hurry bounds the time for what is being read. It is the reader's.
+func (c *Conn) hurry() {
+	if c.pacing.IsZero() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.pacing = time.Now().Add(c.server.options.HeaderTimeout)
+		c.bound()
+	}
+}
+
+// relax is called when it was read.
+func (c *Conn) relax() {
+	c.in.begun = false
+	if !c.pacing.IsZero() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.pacing = time.Time{}
+		c.bound()
+	}
+}
+
+// bound sets the deadline for reading. c.mu is held.
+func (c *Conn) bound() {
+	switch {
+	case c.failed != nil, c.leaving == left && len(c.streams) == 0:
+		// which fail and leaveIfIdle have seen to
+	case !c.pacing.IsZero():
+		_ = c.net.SetReadDeadline(c.pacing)
+	default:
+		_ = c.net.SetReadDeadline(c.idle)
+	}
+}
+
+// stopped tells what the end of reading means.
+func (c *Conn) stopped(err error) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch now := time.Now(); {
+	case c.leaving == left && len(c.streams) == 0:
+		return errDrained
+	case !c.pacing.IsZero() && !now.Before(c.pacing):
+		return cutSlow
+	case len(c.streams) == 0 && !c.idle.IsZero() && !now.Before(c.idle):
+		return errIdle
+	}
+	return err
+}
+
+// handler is Options.Handler, or what answers in its place.
+func (c *Conn) handler(s *stream) http.Handler {
+	if s.tooLarge {
+		return http.HandlerFunc(refuseHead)
+	}
+	return c.server.options.Handler
+}
+
+func refuseHead(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "the request head is too large", http.StatusRequestHeaderFieldsTooLarge)
+}

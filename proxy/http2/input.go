@@ -1,0 +1,99 @@
+package http2
+
+import "io"
+
+// inputBuffer holds the largest frame. Most reads bring less: a TLS record at most.
+type inputBuffer [frameHeaderSize + maxFrame]byte
+
+// input is what was read from a connection and not used yet. It has a buffer only
+// while there is something in it.
+type input struct {
+	from   io.Reader
+	server *Server
+	buffer *inputBuffer
+	data   []byte                // within buffer, or within first
+	first  [frameHeaderSize]byte // of a frame, while there is no buffer
+	begun  bool                  // something was read whose end must come soon
+	hurry  func()                // called before that is waited for
+}
+
+// fill reads until there are n bytes in data. What follows them may come along,
+// unless they are the first of all and fit in first.
+func (i *input) fill(n int) error {
+	for len(i.data) < n {
+		if i.begun || len(i.data) > 0 {
+			i.hurry()
+		}
+		into := i.room(n)
+		read, err := i.from.Read(into)
+		i.data = i.data[:len(i.data)+read]
+		if err != nil && len(i.data) < n {
+			return i.ended(err)
+		}
+	}
+	return nil
+}
+
+// ended tells a connection that ends between frames from one that ends in one.
+func (i *input) ended(err error) error {
+	if err == io.EOF && (i.begun || len(i.data) > 0) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// room is where the next bytes go. It moves what there is, if it must.
+func (i *input) room(n int) []byte {
+	switch {
+	case i.buffer == nil && n <= len(i.first):
+		if len(i.data) == 0 {
+			i.data = i.first[:0]
+		}
+		return i.first[len(i.data):n]
+	case i.buffer == nil:
+		i.borrow()
+	case len(i.data) == 0 || cap(i.data) < n:
+		i.data = append(i.buffer[:0], i.data...)
+	}
+	return i.data[len(i.data):cap(i.data)]
+}
+
+// borrow gets a buffer for what there is, if there is none.
+func (i *input) borrow() {
+	if i.buffer == nil {
+		i.buffer = i.server.inputs.Get().(*inputBuffer)
+		i.data = append(i.buffer[:0], i.data...)
+	}
+}
+
+// next takes n bytes, which hold until the next call.
+func (i *input) next(n int) ([]byte, error) {
+	if err := i.fill(n); err != nil {
+		return nil, err
+	}
+	p := i.data[:n]
+	i.data = i.data[n:]
+	return p, nil
+}
+
+// some takes n bytes at most, and waits only if there is none.
+func (i *input) some(n int) ([]byte, error) {
+	if len(i.data) == 0 {
+		i.borrow()
+		if err := i.fill(1); err != nil {
+			return nil, err
+		}
+	}
+	return i.next(min(n, len(i.data)))
+}
+
+// release gives the buffer back if it is empty.
+func (i *input) release() {
+	if len(i.data) > 0 {
+		return
+	}
+	if i.data = nil; i.buffer != nil {
+		i.server.inputs.Put(i.buffer)
+		i.buffer = nil
+	}
+}
