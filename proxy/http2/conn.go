@@ -33,6 +33,7 @@ type Conn struct {
 	last     uint32  // the highest stream that was opened
 	running  int     // handlers, also of streams that are over
 	given    givenUp // streams that the client may still be sending on
+	greeted  bool    // our preface was sent, or is about to be
 	leaving  leaving // whether the connection is to end, and how far that is
 	failed   error   // nothing can be written any more
 	idle     time.Time
@@ -158,6 +159,7 @@ func (c *Conn) Drain() {
 	switch c.leaving {
 	case staying:
 		c.leaving = warned
+		c.greet()
 		c.out.grow(c.server)
 		c.out.frames = appendGoAway(c.out.frames, maxStreamID, codeNone)
 		c.out.frames = appendPing(c.out.frames, 0, goodbyePing)

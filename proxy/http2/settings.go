@@ -15,8 +15,13 @@ const (
 )
 
 // greet sends the server's preface: its settings, and the window of the connection,
-// which is no setting. c.mu is held.
+// which is no setting, unless it has been sent. Nothing may come before it (RFC
+// 9113, 3.4). c.mu is held.
 func (c *Conn) greet() {
+	if c.greeted {
+		return
+	}
+	c.greeted = true
 	o := c.server.options
 	settings := [...]struct {
 		id    uint16
