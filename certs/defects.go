@@ -56,11 +56,13 @@ func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 func span(d time.Duration) string {
 	switch {
 	case d >= 48*time.Hour:
-		return fmt.Sprintf("%d days", d/(24*time.Hour))
+		return count(int(d/(24*time.Hour)), "day")
 	case d >= 2*time.Hour:
-		return fmt.Sprintf("%d hours", d/time.Hour)
+		return count(int(d/time.Hour), "hour")
+	case d >= time.Minute:
+		return count(int(d/time.Minute), "minute")
 	}
-	return fmt.Sprintf("%d minutes", d/time.Minute)
+	return "less than a minute"
 }
 
 func (p *pair) chainProblems(place string) []Problem {

@@ -433,3 +433,14 @@ func pkiAsNobody(t *testing.T) {
 		}
 	})
 }
+
+func TestSpan_IsWrittenAsAPersonWould(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		30 * time.Second: "less than a minute", time.Minute: "1 minute", 119 * time.Minute: "119 minutes",
+		2 * time.Hour: "2 hours", 47 * time.Hour: "47 hours", 48 * time.Hour: "2 days", 1000 * time.Hour: "41 days",
+	} {
+		if got := span(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
+}

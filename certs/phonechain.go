@@ -225,6 +225,7 @@ func namesOf(chain []certificate) string {
 	return strings.Join(names, ", ")
 }
 
+// count writes how many there are of something.
 func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what

@@ -85,7 +85,7 @@ func (n *transition) stillStarting(r Result) {
 
 // failing: the process lives, and its probes have failed often enough.
 func (n *transition) failing(r Result) {
-	n.fail(r, fmt.Sprintf("%d probes in a row failed: %v", n.Bad, r.Err))
+	n.fail(r, n.badProbes(r))
 	if n.leashed(n.Timing) && n.now.Sub(n.FailingSince) >= n.Hang {
 		n.giveUp()
 	}
@@ -115,7 +115,15 @@ func (n *transition) gone(r Result) {
 		return
 	}
 	n.enter(Down)
-	n.open(fmt.Sprintf("%d probes in a row failed: %v", n.Bad, r.Err))
+	n.open(n.badProbes(r))
+}
+
+// badProbes are the ones that have decided, with the last one's error.
+func (n *transition) badProbes(r Result) string {
+	if n.Bad == 1 {
+		return fmt.Sprintf("a probe failed: %v", r.Err)
+	}
+	return fmt.Sprintf("%d probes in a row failed: %v", n.Bad, r.Err)
 }
 
 // giveUp ends a process that has failed its probes for too long.

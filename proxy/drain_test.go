@@ -171,7 +171,7 @@ func TestDrain_IsBoundedByItsContextAndOpensAgain(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	err := f.handler.Drain(ctx, "api")
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), `backend "api" still has 1 requests`) {
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), `backend "api" still has requests in flight (1)`) {
 		t.Errorf("%v", err)
 	}
 	close(finish)

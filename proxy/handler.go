@@ -130,7 +130,7 @@ func (h *Handler) Drain(ctx context.Context, backend string) error {
 		return fmt.Errorf("there is no backend %q to drain", backend)
 	}
 	if err := u.drain(ctx); err != nil {
-		return fmt.Errorf("backend %q still has %d requests: %w", backend, u.inFlight(), err)
+		return fmt.Errorf("backend %q still has requests in flight (%d): %w", backend, u.inFlight(), err)
 	}
 	return nil
 }

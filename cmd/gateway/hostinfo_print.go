@@ -57,7 +57,11 @@ func firewallWords(s firewall.Status) string {
 	case !s.Active:
 		return "ufw is off"
 	}
-	words := fmt.Sprintf("ufw is on, %d rules, the rest: %s", len(s.Rules), s.Default)
+	rules := fmt.Sprintf("%d rules", len(s.Rules))
+	if len(s.Rules) == 1 {
+		rules = "1 rule"
+	}
+	words := fmt.Sprintf("ufw is on, %s, the rest: %s", rules, s.Default)
 	for _, door := range s.Doors {
 		if !door.Open {
 			words += fmt.Sprintf("; port %d (%s) is closed", door.Port, door.For)

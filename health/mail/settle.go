@@ -45,7 +45,7 @@ func (o *Outbox) record(name string, l *letter, outcome Outcome, now time.Time) 
 // expire gives a letter up that is too old.
 func (o *Outbox) expire(name string, l *letter, now time.Time) {
 	if e := l.errandOf(name); e != nil && now.Sub(l.raised) >= o.opts.RetryFor {
-		l.giveUp(name, fmt.Sprintf("given up after %v and %d tries: %s", o.opts.RetryFor, e.tries, e.last))
+		l.giveUp(name, fmt.Sprintf("given up after %v (tries: %d): %s", o.opts.RetryFor, e.tries, e.last))
 	}
 }
 

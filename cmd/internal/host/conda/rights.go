@@ -69,7 +69,7 @@ const maxAttributes = 2000
 // mendRights is the change that gives the trees to root and lets all read them.
 func mendRights(prefix string, trees []string, wrong []wrongRight) host.Change {
 	change := host.Change{
-		What: fmt.Sprintf("make %d files and folders in %s root's own and readable by all", len(wrong), prefix),
+		What: fmt.Sprintf("make files and folders in %s (%d) root's own and readable by all", prefix, len(wrong)),
 		Why:  fmt.Sprintf("who can write there decides what everybody runs, and who can't read there has no conda; the first is %s, with mode %04o", wrong[0].path, wrong[0].perm),
 	}
 	if len(wrong) <= maxAttributes {
