@@ -83,9 +83,10 @@ func without(t testing.TB, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// builtGateway is the path of the real binary, as `make build` makes it.
+// builtGateway is the path of the real binary, as `make build` makes it: what is
+// compiled for it serves the tests of packages as well.
 func builtGateway(t testing.TB) string {
-	return builtOf(t, "gateway", "gateway/cmd/gateway", "CGO_ENABLED=0")
+	return builtOf(t, "gateway", "gateway/cmd/gateway", "CGO_ENABLED=0", "-trimpath")
 }
 
 // racyGateway is the binary under the race detector: slower and larger.

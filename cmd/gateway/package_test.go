@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -95,7 +96,7 @@ func packageCopy(t *testing.T) string {
 func packageMake(t *testing.T, sources string, env ...string) map[string][]byte {
 	t.Helper()
 	folder := t.TempDir()
-	env = append(env, "VERSION=v1.2.3", "SOURCE_DATE_EPOCH=1700000000", "ARCHITECTURES="+runtime.GOARCH, "PLATFORMS=linux/"+runtime.GOARCH)
+	env = append(env, "VERSION=v1.2.3", "SOURCE_DATE_EPOCH=1700000000", "PGO=off", "ARCHITECTURES="+runtime.GOARCH, "PLATFORMS=linux/"+runtime.GOARCH)
 	for _, kind := range []string{"deb", "dist"} {
 		packageRun(t, sources, env, "package", kind, folder)
 	}
@@ -116,7 +117,7 @@ func packageMake(t *testing.T, sources string, env ...string) map[string][]byte 
 
 func TestPackage_TheSameSourcesGiveTheSameBytesAnywhere(t *testing.T) {
 	t.Parallel()
-	needPrograms(t, "tar", "gzip", "sha256sum", "dpkg-deb")
+	needPrograms(t, "tar", "gzip", "sha256sum", "dpkg-deb", "lintian", "mandoc")
 	made := packageMake(t, packageSources)
 	deb, archive := "gateway_1.2.3_"+runtime.GOARCH+".deb", "gateway-1.2.3-linux-"+runtime.GOARCH+".tar.gz"
 	if len(made) != 3 || made[deb] == nil || made[archive] == nil || bytes.Count(made["SHA256SUMS"], []byte("\n")) != 2 {
@@ -126,16 +127,80 @@ func TestPackage_TheSameSourcesGiveTheSameBytesAnywhere(t *testing.T) {
 	if !bytes.Equal(made["SHA256SUMS"], again["SHA256SUMS"]) {
 		t.Errorf("here:\n%selsewhere:\n%s", made["SHA256SUMS"], again["SHA256SUMS"])
 	}
-	packageHolds(t, made[deb])
+	path := filepath.Join(t.TempDir(), deb)
+	if err := os.WriteFile(path, made[deb], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	packageHolds(t, path)
+	packageSaysOfItself(t, path)
+	packageHasReadablePages(t, path)
+	packageIsAsDebianWants(t, path)
+}
+
+// packageSaysOfItself compares the fields by which dpkg knows a package.
+func packageSaysOfItself(t *testing.T, path string) {
+	t.Helper()
+	out, err := exec.Command("dpkg-deb", "--field", path, "Package", "Version", "Architecture", "Maintainer", "Depends", "Section", "Priority").Output()
+	want := "Package: gateway\nVersion: 1.2.3\nArchitecture: " + runtime.GOARCH + `
+Maintainer: The gateway developers <gateway@localhost>
+Depends: passwd
+Section: httpd
+Priority: optional
+`
+	if err != nil || !slices.Equal(packageLines(string(out)), packageLines(want)) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// packageLines are lines in an order of their own: dpkg has another one.
+func packageLines(text string) []string {
+	return slices.Sorted(strings.Lines(text))
+}
+
+// packageHasReadablePages has mandoc read the manual pages, which it finds more in
+// than man does.
+func packageHasReadablePages(t *testing.T, path string) {
+	t.Helper()
+	folder := t.TempDir()
+	if out, err := exec.Command("dpkg-deb", "--extract", path, folder).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	manuals := filepath.Join(folder, "usr/share/man/man1")
+	if out, err := exec.Command("gzip", "--decompress", "--recursive", manuals).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	pages, err := filepath.Glob(filepath.Join(manuals, "*.1"))
+	if err != nil || len(pages) < 40 {
+		t.Fatalf("%d pages, %v", len(pages), err)
+	}
+	if out, err := exec.Command("mandoc", append([]string{"-T", "lint", "-W", "warning"}, pages...)...).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("%v\n%s", err, out)
+	}
+	first, err := exec.Command("mandoc", "-T", "ascii", "-O", "width=200", filepath.Join(manuals, "gateway.1")).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile(".\b").ReplaceAllString(string(first), "") // what is printed twice is bold
+	for _, want := range []string{"EXIT STATUS\n       0      done\n", "ENVIRONMENT\n", "FILES\n       /etc/gateway/config.toml\n", "SIGNALS\n       SIGTERM, SIGINT\n", "SEE ALSO\n       journalctl(1), "} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("gateway(1) has no %q:\n%s", want, shown)
+		}
+	}
+}
+
+// packageIsAsDebianWants has lintian look for what breaks Debian's policy. What is
+// as it must be all the same stands with its reason in .ci/deb/lintian-overrides.
+func packageIsAsDebianWants(t *testing.T, path string) {
+	t.Helper()
+	out, err := exec.Command("lintian", "--allow-root", "--fail-on", "error,warning", path).CombinedOutput()
+	if err != nil || regexp.MustCompile("(?m)^[EW]: ").Match(out) {
+		t.Errorf("%v\n%s", err, out)
+	}
 }
 
 // packageHolds looks what is in a package, and whom it belongs to.
-func packageHolds(t *testing.T, deb []byte) {
+func packageHolds(t *testing.T, path string) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "gateway.deb")
-	if err := os.WriteFile(path, deb, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	out, err := exec.Command("dpkg-deb", "--contents", path).Output()
 	if err != nil {
 		t.Fatal(err)
@@ -145,6 +210,7 @@ func packageHolds(t *testing.T, deb []byte) {
 		`-rw-r--r-- root/root .* \./usr/lib/systemd/system/gateway\.service`,
 		`-rw-r--r-- root/root .* \./usr/share/gateway/config\.example\.toml`,
 		`-rw-r--r-- root/root .* \./usr/share/doc/gateway/copyright`,
+		`-rw-r--r-- root/root .* \./usr/share/doc/gateway/changelog\.gz`,
 		`-rw-r--r-- root/root .* \./usr/share/man/man1/gateway-setup-apply\.1\.gz`,
 		`-rw-r--r-- root/root .* \./usr/share/bash-completion/completions/gateway`,
 		`-rw-r--r-- root/root .* \./usr/share/zsh/vendor-completions/_gateway`,

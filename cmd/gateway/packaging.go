@@ -5,8 +5,9 @@
 //
 //	go run -tags packaging ./cmd/gateway FOLDER VERSION SECONDS
 //
-// FOLDER must be there. SECONDS is the time of the sources since 1970, which the
-// pages bear (SOURCE_DATE_EPOCH).
+// README.md must be in FOLDER: the first page of the manual has its tables.
+// SECONDS is the time of the sources since 1970, which the pages bear
+// (SOURCE_DATE_EPOCH).
 package main
 
 import (
@@ -44,14 +45,46 @@ func writePackaging(args []string) error {
 	if err != nil {
 		return fmt.Errorf("the time of the sources: %w", err)
 	}
+	readme, err := os.ReadFile(filepath.Join(args[0], "README.md"))
+	if err != nil {
+		return err
+	}
+	common, err := commonSections(string(readme))
+	if err != nil {
+		return fmt.Errorf("README.md: %w", err)
+	}
 	root := newRoot()
 	root.InitDefaultCompletionCmd()
-	edition := manual.Edition{Source: "gateway " + args[1], Title: "The manual of gateway", Date: time.Unix(seconds, 0)}
+	edition := manual.Edition{Source: "gateway " + args[1], Title: "The manual of gateway", Date: time.Unix(seconds, 0), Common: common}
 	return errors.Join(
 		writeFiles(filepath.Join(args[0], "man"), edition.Pages(root)),
 		writeCompletions(filepath.Join(args[0], "completions"), root),
 		writeFiles(args[0], map[string]string{service.UnitName: packagedUnit()}),
 	)
+}
+
+// commonSections are what README.md says of all commands.
+func commonSections(readme string) ([]manual.Section, error) {
+	codes, err := manual.List(readme, "Exit codes of all: ")
+	if err != nil {
+		return nil, err
+	}
+	variables, problems := manual.Table(readme, "### Environment")
+	files, err := manual.Table(readme, "### Files that gateway writes")
+	problems = errors.Join(problems, err)
+	signals, err := manual.Table(readme, "### Signals")
+	return []manual.Section{
+		{Title: "EXIT STATUS", Items: codes},
+		{Title: "ENVIRONMENT", Items: variables},
+		{Title: "FILES", Items: append([]manual.Item{{Head: "`" + defaultConfig + "`", Text: "What gateway serves, unless `-c` names another file."}}, files...),
+			Text: "`state` is the folder that the file names so, by default `" + config.Default().State + "`."},
+		{Title: "SIGNALS", Items: signals},
+		{Title: "SEE ALSO", Items: []manual.Item{
+			{Head: "`journalctl`(1), `systemctl`(1), `systemd.socket`(5)", Text: "for gateway as a service"},
+			{Head: "README.md", Text: "all of the reference; the Debian package puts it into `/usr/share/doc/gateway`"},
+			{Head: "config.example.toml", Text: "every key of the file, beside README.md"},
+		}},
+	}, errors.Join(problems, err)
 }
 
 // packagedUnit is for a file that nobody has written yet: all that it leaves out

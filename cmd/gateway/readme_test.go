@@ -297,6 +297,34 @@ func TestReadme_NamesEverySignal(t *testing.T) {
 	readmeSame(t, "signal", name.FindAllString(table, -1), name.FindAllString(string(source), -1))
 }
 
+func TestReadme_NamesTheVariablesThatAreRead(t *testing.T) {
+	t.Parallel()
+	told := readmeSpans(readmeSection(t, "### Environment"))
+	found := 0
+	literals(t, func(file string, n ast.Node) {
+		call, is := n.(*ast.CallExpr)
+		if !is || len(call.Args) != 1 || strings.Contains(file, "hosttest") {
+			return
+		}
+		var function string
+		switch f := call.Fun.(type) {
+		case *ast.SelectorExpr:
+			function = f.Sel.Name
+		case *ast.Ident:
+			function = f.Name
+		}
+		if name, is := literal(call.Args[0]); is && slices.Contains([]string{"Getenv", "LookupEnv", "getenv"}, function) {
+			found++
+			if !slices.Contains(told, name) {
+				t.Errorf("%s reads %s, of which README.md does not tell", file, name)
+			}
+		}
+	})
+	if found < 3 {
+		t.Errorf("only %d variables were found", found)
+	}
+}
+
 func TestReadme_NamesEveryLogDirective(t *testing.T) {
 	var told []string
 	directive := regexp.MustCompile(`%(?:\{[A-Za-z]+\})?(\^t[io]|[A-Za-z%])`)

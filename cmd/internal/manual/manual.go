@@ -6,6 +6,7 @@
 package manual
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -17,7 +18,19 @@ type Edition struct {
 	Source string    // the program and its version, such as "gateway 1.2.3"
 	Title  string    // of the manual
 	Date   time.Time // of the sources, so that the same sources give the same pages
+	Common []Section // what holds for all commands; it stands on the first page
 }
+
+// Section is a part of a page: a list, then text. In both, what stands between
+// backticks is shown in bold.
+type Section struct {
+	Title string // such as "EXIT STATUS"
+	Items []Item
+	Text  string // paragraphs, with empty lines between them
+}
+
+// Item is an entry of a list: what it is about, and what is said of it.
+type Item struct{ Head, Text string }
 
 // Pages are the pages of a command and of all below it by their file names, such
 // as "gateway-setup-plan.1". Hidden commands have none.
@@ -40,22 +53,21 @@ func name(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), 
 func (e Edition) page(c *cobra.Command) string {
 	c.InitDefaultHelpFlag()
 	var r roff
-	r.macro("TH", strings.ToUpper(name(c)), "1", e.Date.UTC().Format(time.DateOnly), e.Source, e.Title)
+	r.title(strings.ToUpper(name(c)), e.Date.UTC().Format(time.DateOnly), e.Source, e.Title)
 	r.section("NAME")
 	r.line(escape(name(c)) + ` \- ` + escape(c.Short))
 	r.section("SYNOPSIS")
 	r.line(bold(c.CommandPath()) + escape(strings.TrimPrefix(c.UseLine(), c.CommandPath())))
 	r.section("DESCRIPTION")
-	r.text(c.Long)
-	if c.Long == "" {
-		r.text(c.Short + ".")
-	}
+	r.text(cmp.Or(c.Long, c.Short+"."))
 	r.commands(c)
 	r.options("OPTIONS", c.NonInheritedFlags())
 	r.options("OPTIONS OF ALL COMMANDS", c.InheritedFlags())
-	if c.HasParent() {
-		r.section("SEE ALSO")
-		r.line(bold(name(c.Parent())) + "(1)")
+	if !c.HasParent() {
+		r.sections(e.Common)
+		return r.String()
 	}
+	r.section("SEE ALSO")
+	r.line(bold(name(c.Parent())) + "(1)")
 	return r.String()
 }

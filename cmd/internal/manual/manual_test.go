@@ -41,7 +41,7 @@ func TestPages_AreOneForEachCommandThatIsNotHidden(t *testing.T) {
 }
 
 func TestPages_SayWhatTheCommandSaysOfItself(t *testing.T) {
-	const want = `.TH "DOOR\-OPEN" "1" "2023\-11\-14" "door 1.0" "The manual of door"
+	const want = `.TH "DOOR\-OPEN" "1" "2023-11-14" "door 1.0" "The manual of door"
 .SH "NAME"
 door\-open \- Open it
 .SH "SYNOPSIS"
@@ -83,6 +83,76 @@ func TestPages_LeadFromTheFirstToAllOthers(t *testing.T) {
 	page := manualPages()["door.1"]
 	if !strings.Contains(page, ".SH \"COMMANDS\"\n.TP\n\\fBdoor\\-open\\fR(1)\nOpen it\n") || strings.Contains(page, "trapdoor") || !strings.Contains(page, "The front door.\n") {
 		t.Errorf("the page is\n%s", page)
+	}
+}
+
+const manualMarkdown = `# door
+
+Codes: 0 done, 1 failed; 2 only as the [page](#page) says. More of it.
+
+## Signals
+
+| signal | what it does |
+|---|---|
+| SIGTERM, SIGINT | Shuts the ` + "`door`" + `; see [Stopping](#stopping). |
+| ` + "`.NONE`" + ` | Nothing. |
+
+## Empty
+`
+
+func TestPages_BearOnTheFirstWhatHoldsForAll(t *testing.T) {
+	codes, err := List(manualMarkdown, "Codes: ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signals, err := Table(manualMarkdown, "## Signals")
+	if err != nil {
+		t.Fatal(err)
+	}
+	edition := Edition{Common: []Section{{Title: "EXIT STATUS", Items: codes}, {Title: "SIGNALS", Items: signals}, {Title: "SEE ALSO", Items: []Item{{"`gate`(1)", "another door"}}, Text: "'Twas `open`.\n\n.NONE"}}}
+	pages := edition.Pages(manualProgram())
+	const want = `.SH "EXIT STATUS"
+.TP
+0
+done
+.TP
+1
+failed
+.TP
+2
+only as the page says
+.SH "SIGNALS"
+.TP
+SIGTERM, SIGINT
+Shuts the \fBdoor\fR; see Stopping.
+.TP
+\fB\&.NONE\fR
+Nothing.
+.SH "SEE ALSO"
+.TP
+\fBgate\fR(1)
+another door
+.PP
+\(aqTwas \fBopen\fR.
+.PP
+\&.NONE
+`
+	if !strings.HasSuffix(pages["door.1"], want) {
+		t.Errorf("the first page is\n%s", pages["door.1"])
+	}
+	if strings.Contains(pages["door-open.1"], "SIGNALS") {
+		t.Error("so does another page")
+	}
+}
+
+func TestMarkdown_IsNotTakenForWhatItIsNot(t *testing.T) {
+	for _, heading := range []string{"## Nothing", "## Empty"} {
+		if items, err := Table(manualMarkdown, heading); err == nil {
+			t.Errorf("below %s stands %v", heading, items)
+		}
+	}
+	if items, err := List(manualMarkdown, "Signs: "); err == nil {
+		t.Errorf("found %v", items)
 	}
 }
 

@@ -10,15 +10,20 @@ import (
 // roff is a page in the making.
 type roff struct{ strings.Builder }
 
-// escape writes text so that it is shown as it is: without it roff would take
-// "-" for a hyphen, which can't be copied into a shell, and quotes for typographic
-// ones (groff_char(7)).
+// escape writes text so that it is shown as it is, also at the beginning of a line.
 func escape(text string) string {
-	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`).Replace(text)
+	text = literal(text)
 	if strings.HasPrefix(text, ".") {
 		return `\&` + text // else it is a request
 	}
 	return text
+}
+
+// literal writes characters that roff would change: without it "-" would be a
+// hyphen, which can't be copied into a shell, and quotes would be typographic
+// ones (groff_char(7)).
+func literal(text string) string {
+	return strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`).Replace(text)
 }
 
 func bold(text string) string   { return `\fB` + escape(text) + `\fR` }
@@ -31,12 +36,59 @@ func (r *roff) line(text string) { r.WriteString(text + "\n") }
 func (r *roff) macro(name string, args ...string) {
 	r.WriteString("." + name)
 	for _, arg := range args {
-		r.WriteString(` "` + strings.ReplaceAll(escape(arg), `"`, `\(dq`) + `"`)
+		r.WriteString(quoted(arg))
 	}
 	r.WriteString("\n")
 }
 
+// quoted is one argument of a request.
+func quoted(arg string) string { return ` "` + strings.ReplaceAll(escape(arg), `"`, `\(dq`) + `"` }
+
+// title begins a page of the first part of the manual. The date is not escaped:
+// with another minus than its own it would be read as no date (mandoc(1)).
+func (r *roff) title(name, date, source, manual string) {
+	r.line(".TH" + quoted(name) + quoted("1") + ` "` + date + `"` + quoted(source) + quoted(manual))
+}
+
 func (r *roff) section(title string) { r.macro("SH", title) }
+
+func (r *roff) sections(all []Section) {
+	for _, s := range all {
+		r.section(s.Title)
+		for _, item := range s.Items {
+			r.macro("TP")
+			r.line(marked(item.Head))
+			r.line(marked(item.Text))
+		}
+		for _, paragraph := range strings.Split(s.Text, "\n\n") {
+			r.paragraph(paragraph)
+		}
+	}
+}
+
+// paragraph adds text with what is marked in it, if there is any.
+func (r *roff) paragraph(text string) {
+	if text != "" {
+		r.macro("PP")
+		r.line(marked(text))
+	}
+}
+
+// marked writes text with what stands between backticks in bold.
+func marked(text string) string {
+	var b strings.Builder
+	for i, part := range strings.Split(text, "`") {
+		switch {
+		case i == 0:
+			b.WriteString(escape(part))
+		case i%2 == 1:
+			b.WriteString(bold(part))
+		default:
+			b.WriteString(literal(part))
+		}
+	}
+	return b.String()
+}
 
 // item begins an entry of a list: what it is about, and what is said of it.
 func (r *roff) item(head, text string) {

@@ -116,7 +116,7 @@ var gatewayBinary = sync.OnceValues(func() (string, error) {
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "gateway")
-	build := exec.Command("go", "build", "-o", path, "gateway/cmd/gateway")
+	build := exec.Command("go", "build", "-trimpath", "-o", path, "gateway/cmd/gateway")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", errors.New("build gateway: " + string(out))

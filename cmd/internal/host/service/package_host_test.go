@@ -21,7 +21,7 @@ func packageBuild(t *testing.T, version string) string {
 	t.Helper()
 	folder := t.TempDir()
 	cmd := exec.Command(packageSource+"/.ci/package", "deb", folder)
-	cmd.Env = append(os.Environ(), "VERSION="+version, "ARCHITECTURES="+runtime.GOARCH, "SOURCE_DATE_EPOCH=1700000000")
+	cmd.Env = append(os.Environ(), "VERSION="+version, "ARCHITECTURES="+runtime.GOARCH, "SOURCE_DATE_EPOCH=1700000000", "PGO=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build the package: %v\n%s", err, out)
 	}
