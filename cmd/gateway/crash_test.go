@@ -80,6 +80,13 @@ func (k *serviceKeeper) start(binary string) bool {
 	return true
 }
 
+// started is how often gateway was started so far.
+func (k *serviceKeeper) started() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.starts
+}
+
 func (k *serviceKeeper) signal(s syscall.Signal) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -140,8 +147,8 @@ func TestCrash_UnderLoadCostsOnlyWhatWasInFlight(t *testing.T) {
 	if after := w.backend("api"); after.PID != before || after.Restarts != 0 {
 		t.Errorf("the backend was process %d and is %+v", before, after)
 	}
-	if keeper.starts != kills+1 {
-		t.Errorf("gateway was started %d times, want %d", keeper.starts, kills+1)
+	if starts := keeper.started(); starts != kills+1 {
+		t.Errorf("gateway was started %d times, want %d", starts, kills+1)
 	}
 	lost := judgeCrashes(t, all, begun, killed)
 	outcomes := map[string]int{}
