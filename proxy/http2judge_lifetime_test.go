@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -179,6 +180,29 @@ func TestHTTP2_AServerThatStopsLetsStreamsEnd(t *testing.T) {
 		t.Errorf("GOAWAY tells that stream 3 was not served, but %d", j.last)
 	}
 	_ = j.c.Close()
+	if err := lab.stopped(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A client whose handshake ends when the server has begun to stop still gets the
+// answer to what it asks at once, behind a preface in order.
+func TestHTTP2_AConnectionThatComesLateIsServedOnce(t *testing.T) {
+	lab := wireStart(t, wireEcho)
+	raw := lab.dial(wireTLS)
+	wireUntil(t, func() bool { // it is accepted
+		lab.server.clients.mu.Lock()
+		defer lab.server.clients.mu.Unlock()
+		return len(lab.server.clients.open) == 1
+	})
+	lab.cancel()
+	wireUntil(t, lab.server.goingAway.Load)
+	c := tls.Client(raw, &tls.Config{RootCAs: lab.roots, ServerName: "example.com", NextProtos: []string{"h2"}})
+	j := newJudgeClient(t, c)
+	j.get(1, "/late")
+	judgeSame(t, j.outcome(1).String(), `200 "GET /late ", end`)
+	judgeSame(t, j.goodbye(), "NO_ERROR")
+	_ = c.Close()
 	if err := lab.stopped(); err != nil {
 		t.Error(err)
 	}

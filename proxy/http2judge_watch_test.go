@@ -19,11 +19,12 @@ type judgeWatch struct {
 	goAway   *http2.GoAwayFrame         // the last one
 	last     uint32                     // its stream
 	pongs    int
-	window   int64 // what the server may still send on the connection
-	initial  int64 // and on a new stream
-	lower    []int64
-	unacked  int // SETTINGS of the client
-	pings    int // of the client that are not answered yet
+	window   int64   // what the server may still send on the connection
+	initial  int64   // and on a new stream
+	settled  int64   // what of that is certain
+	pending  []int64 // what the client's SETTINGS say of it that are not acknowledged
+	pings    int     // of the client that are not answered yet
+	begun    bool    // the server's first frame has come
 	faults   []string
 }
 
@@ -44,13 +45,16 @@ type judgeStream struct {
 
 func newJudgeWatch() *judgeWatch {
 	const window = 65535 // RFC 9113, 6.9.2
-	return &judgeWatch{streams: map[uint32]*judgeStream{}, settings: map[http2.SettingID]uint32{}, credit: map[uint32]int64{}, window: window, initial: window}
+	return &judgeWatch{streams: map[uint32]*judgeStream{}, settings: map[http2.SettingID]uint32{}, credit: map[uint32]int64{}, window: window, initial: window, settled: window}
 }
 
-// opened tells of a request.
+// opened tells of a request, or of a stream for which a client has sent anything.
 func (w *judgeWatch) opened(id uint32, method string) {
-	if w.streams[id] == nil {
+	switch s := w.streams[id]; {
+	case s == nil:
 		w.streams[id] = &judgeStream{method: method, window: w.initial}
+	case s.method == "":
+		s.method = method
 	}
 }
 
@@ -64,17 +68,16 @@ func (w *judgeWatch) granted(id uint32, n int64) {
 }
 
 // resized tells of a SETTINGS frame of the client, and of what it says of
-// windows; -1 if that is nothing. The server may use a larger window from now
-// on, and must keep to a smaller one once it has acknowledged it.
+// windows; -1 if that is nothing. Until the server has acknowledged it, it may go
+// by it or not.
 func (w *judgeWatch) resized(to int64) {
-	w.unacked++
-	if to > w.initial {
-		w.resize(to)
-	}
-	w.lower = append(w.lower, to)
+	w.pending = append(w.pending, to)
+	w.resize()
 }
 
-func (w *judgeWatch) resize(to int64) {
+// resize has the streams' windows be as wide as the server may believe.
+func (w *judgeWatch) resize() {
+	to := slices.Max(append(slices.Clone(w.pending), w.settled))
 	for _, s := range w.streams {
 		s.window += to - w.initial
 	}
@@ -87,6 +90,10 @@ func (w *judgeWatch) fault(format string, args ...any) {
 
 // see takes the next frame that the server has sent.
 func (w *judgeWatch) see(f http2.Frame) {
+	if _, isSettings := f.(*http2.SettingsFrame); !isSettings && !w.begun {
+		w.fault("the server begins with %v and not with SETTINGS (RFC 9113, 3.4)", f)
+	}
+	w.begun = true
 	switch f := f.(type) {
 	case *http2.MetaHeadersFrame:
 		w.seeHead(f)
@@ -117,14 +124,15 @@ func (w *judgeWatch) seeSettings(f *http2.SettingsFrame) {
 		_ = f.ForeachSetting(func(s http2.Setting) error { w.settings[s.ID] = s.Val; return s.Valid() })
 		return
 	}
-	if w.unacked--; w.unacked < 0 {
+	if len(w.pending) == 0 {
 		w.fault("SETTINGS was acknowledged that nobody sent")
 		return
 	}
-	to := w.lower[0]
-	if w.lower = w.lower[1:]; to >= 0 && to < w.initial {
-		w.resize(to)
+	if w.pending[0] >= 0 {
+		w.settled = w.pending[0]
 	}
+	w.pending = w.pending[1:]
+	w.resize()
 }
 
 func (w *judgeWatch) seePing(f *http2.PingFrame) {
