@@ -189,19 +189,6 @@ func (j *judgeClient) end() {
 	}
 }
 
-// judgeIsXNet tells whether x/net's is the HTTP/2 server under test.
-func judgeIsXNet() bool { return false }
-
-// judgeBeyondXNet reports whether a case is not for x/net's server, which is known
-// to be wrong there.
-func judgeBeyondXNet(t *testing.T, why string) bool {
-	t.Helper()
-	if judgeIsXNet() {
-		t.Log("left out for x/net's server: " + why)
-	}
-	return judgeIsXNet()
-}
-
 // judgePaths serves by the path of a request.
 func judgePaths(paths map[string]http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
