@@ -15,12 +15,15 @@ const flushAfter = 50 * time.Millisecond
 
 // copyBody sends the body of a backend's response. The error is the client's or
 // the backend's.
-func (h *Handler) copyBody(w *pacedWriter, res *http.Response) error {
+func (h *Handler) copyBody(c *call, res *http.Response) error {
 	if isBodiless(res) {
 		return nil
 	}
-	buffer := h.buffers.Get()
+	buffer, w := h.buffers.Get(), c.w
 	defer h.buffers.Put(buffer)
+	if done, err := h.spliceBody(c, res, buffer); done {
+		return err
+	}
 	if isEager(res) {
 		return copyThrough(eagerFlusher{w}, res, buffer)
 	}

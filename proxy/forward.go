@@ -101,7 +101,7 @@ func (h *Handler) relay(c *call, res *http.Response) {
 		header["Trailer"] = append(header["Trailer"], strings.Join(slices.Sorted(maps.Keys(res.Trailer)), ", "))
 	}
 	c.w.WriteHeader(res.StatusCode)
-	err := h.copyBody(c.w, res)
+	err := h.copyBody(c, res)
 	_ = res.Body.Close() // only now are the trailers complete
 	if err != nil {
 		panic(http.ErrAbortHandler) // what was sent must not be taken for the whole

@@ -70,6 +70,18 @@ func (g *wireGuard) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// relay sends what there is to read from src, without a copy if the client speaks
+// plain HTTP and src is a socket.Pipe.
+func (g *wireGuard) relay(src io.Reader) (int64, error) {
+	to := g.Conn
+	if first, ok := to.(*sniffed); ok {
+		to = first.Conn
+	}
+	n, err := io.Copy(to, src)
+	g.conn.sent.Add(n)
+	return n, err
+}
+
 // SetReadDeadline bounds reads beside the guard's own bounds.
 func (g *wireGuard) SetReadDeadline(t time.Time) error { return g.deadline.setHandler(t) }
 

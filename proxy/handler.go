@@ -224,13 +224,19 @@ type backendBody struct {
 
 func (b *backendBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		b.call.leave() // the client may take its time to read the rest
-		if !errors.Is(err, io.EOF) {
-			b.call.sourceFailure = err
-		}
-	}
+	b.note(err)
 	return n, err
+}
+
+// note is told how a read ended.
+func (b *backendBody) note(err error) {
+	if err == nil {
+		return
+	}
+	b.call.leave() // the client may take its time to read the rest
+	if !errors.Is(err, io.EOF) {
+		b.call.sourceFailure = err
+	}
 }
 
 // Ready reports whether a Read would return at once, if that is known.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,6 +49,15 @@ func (ts *turns) end(t *turn) {
 // request ends with it.
 func (t *turn) Write(p []byte) (int, error) {
 	n, err := t.guard.Write(p)
+	if err != nil {
+		t.cancel()
+	}
+	return n, err
+}
+
+// ReadFrom is Write for what may reach the client without a copy.
+func (t *turn) ReadFrom(src io.Reader) (int64, error) {
+	n, err := t.guard.relay(src)
 	if err != nil {
 		t.cancel()
 	}

@@ -1,10 +1,13 @@
 package proxy
 
 import (
+	"io"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
+
+	"gateway/proxy/socket"
 )
 
 // slowest is the rate in bytes a second below which a client runs out of time,
@@ -178,15 +181,28 @@ func (w *pacedWriter) Write(p []byte) (int, error) {
 	}
 	written := 0
 	for {
-		most := piece
-		if w.isBrisk {
-			most = largePiece
-		}
-		n, err := w.writePiece(p[written:min(len(p), written+most)])
+		n, err := w.writePiece(p[written:min(len(p), written+w.most())])
 		if written += n; err != nil || written >= len(p) {
 			return written, err
 		}
 	}
+}
+
+// most is how large the next piece may be.
+func (w *pacedWriter) most() int {
+	if w.isBrisk {
+		return largePiece
+	}
+	return piece
+}
+
+// relay writes a piece that a pipe holds.
+func (w *pacedWriter) relay(from *socket.Pipe) error {
+	w.pace.begin()
+	n, err := io.Copy(w.ResponseWriter, from)
+	w.isBrisk = w.pace.end(int(n)) < brisk
+	w.written += n
+	return err
 }
 
 func (w *pacedWriter) writePiece(p []byte) (int, error) {
