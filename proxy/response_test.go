@@ -235,24 +235,31 @@ func TestResponse_IsNotCompressedOrDecompressed(t *testing.T) {
 }
 
 func TestResponse_ClientThatLeavesEndsTheBackendsRequest(t *testing.T) {
-	gone := make(chan struct{}, 1)
+	asked, gone := make(chan struct{}, 1), make(chan struct{}, 1)
 	backend := frontBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/streaming" {
 			_ = http.NewResponseController(w).Flush()
 		}
+		asked <- struct{}{}
 		<-r.Context().Done()
 		gone <- struct{}{}
 	})
 	f := newServedFront(t, frontConfig(backend.URL))
 	bothProtocols(t, f, func(t *testing.T, client *http.Client) {
 		for _, path := range []string{"/waiting", "/streaming"} {
-			ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+			ctx, cancel := context.WithCancel(t.Context())
 			r, _ := http.NewRequestWithContext(ctx, "GET", "https://api.example.com"+path, nil)
-			if res, err := client.Do(r); err == nil {
-				_, _ = io.ReadAll(res.Body)
-				res.Body.Close()
-			}
+			left := make(chan struct{})
+			go func() {
+				defer close(left)
+				if res, err := client.Do(r); err == nil {
+					_, _ = io.ReadAll(res.Body)
+					res.Body.Close()
+				}
+			}()
+			frontWait(t, asked, "the request")
 			cancel()
+			<-left
 			frontWait(t, gone, "the end of the backend's request")
 			if x := frontWait(t, f.exchanges, "the exchange"); x.failure != "client went away" {
 				t.Errorf("%s: %q", path, x.failure)
