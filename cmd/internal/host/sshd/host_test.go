@@ -271,8 +271,8 @@ func TestHost_TakesBackWhatNobodyConfirms(t *testing.T) {
 	t.Parallel()
 	h, key := hostWithBoss(t)
 	before := h.Tree(t, "/var/lib/gateway", "/var/lib/sudo")
-	hostRun(t, h, key, "sudo "+hostApply+" --confirm-within 5s && ls "+dropInFile, 0, "")
-	h.Run(t, "timeout", "30", "sh", "-c", "while [ -e "+dropInFile+" ] || [ -e /usr/local/lib/gateway-revert ]; do sleep 0.1; done")
+	hostRun(t, h, key, "sudo "+hostApply+" --confirm-within 15s && ls "+dropInFile, 0, "")
+	h.Run(t, "timeout", "90", "sh", "-c", "while [ -e "+dropInFile+" ] || [ -e /usr/local/lib/gateway-revert ]; do sleep 0.1; done")
 	hostIs(t, "after the time", hostLets(t, h, key), "key password")
 	if diff := before.Diff(h.Tree(t, "/var/lib/gateway", "/var/lib/sudo")); diff != "" {
 		t.Errorf("the switch left behind:\n%s", diff)
