@@ -34,6 +34,7 @@ func (s *Server) newHTTP2(limits Limits, timeouts Timeouts) *http2.Server {
 		IdleTimeout:   timeouts.Idle,
 		ParseURL:      parseURL,
 		Date:          s.turns.writers.Date,
+		Go:            func(task func()) { s.handlers.do(task, s.stopping.Done()) },
 	})
 }
 

@@ -38,7 +38,8 @@ type Server struct {
 	settings  atomic.Pointer[settings]
 	handler   atomic.Pointer[http.Handler]
 	clients   *clients
-	workers   *workers
+	workers   *workers // make handshakes
+	handlers  *workers // serve the requests of HTTP/2
 	buffers   headBuffers
 	records   recordBuffers
 	http1     *http.Server
@@ -72,7 +73,7 @@ func NewServer(opts Options) *Server {
 	if opts.Listen == nil {
 		opts.Listen = ListenTCP
 	}
-	s := &Server{opts: opts, clients: newClients(), workers: newWorkers(), heads: newHandoff(), turns: newTurns(), http2s: newHTTP2Conns(), listeners: map[string]*bound{}}
+	s := &Server{opts: opts, clients: newClients(), workers: newWorkers(), handlers: newWorkers(), heads: newHandoff(), turns: newTurns(), http2s: newHTTP2Conns(), listeners: map[string]*bound{}}
 	s.alive, s.kill = context.WithCancelCause(context.Background())
 	s.stopping, s.fail = context.WithCancelCause(s.alive)
 	s.requests, s.cancel = context.WithCancelCause(context.Background())

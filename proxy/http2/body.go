@@ -10,12 +10,19 @@ import (
 )
 
 // body is the body of a request. It may be read by a goroutine that outlives the
-// handler, which then gets an error. All of it is of Conn.mu.
+// handler, which then gets an error.
 type body struct {
-	conn    *Conn
+	conn *Conn
+
+	// Of the goroutine that reads, one at a time.
+	reading sync.Mutex
+	taken   chunks // so that they are copied while others have Conn.mu
+
+	// Of Conn.mu.
 	stream  *stream // nil when the handler is done with it
 	news    sync.Cond
-	chunks  chunks
+	read    int         // bytes that were taken, and are to be given back
+	chunks  chunks      // that have come
 	left    int64       // that are still to come of a declared length; -1: none was declared
 	err     error       // what follows after chunks; nil: more
 	expects bool        // the client waits to be asked for it
@@ -32,6 +39,22 @@ func newBody(s *stream, length int64, expects bool, trailer http.Header) *body {
 
 // Read gives what has come, and waits if there is nothing.
 func (b *body) Read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if b.taken.size == 0 {
+		if err := b.takeAll(); err != nil {
+			return 0, err
+		}
+	}
+	return b.taken.take(p, b.conn.server), nil
+}
+
+// takeAll takes what has come, and waits for it. What was taken before was read:
+// the client may send as much again.
+func (b *body) takeAll() error {
 	c := b.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -39,55 +62,55 @@ func (b *body) Read(p []byte) (int, error) {
 		b.expects = false
 		b.invite()
 	}
-	for b.chunks.size == 0 && b.err == nil && len(p) > 0 {
+	if c.giveBack(b.stream, b.read) {
+		c.flush()
+	}
+	for b.read = 0; b.chunks.size == 0 && b.err == nil; {
 		b.news.Wait()
 	}
 	switch {
 	case b.stream == nil:
-		return 0, http.ErrBodyReadAfterClose
-	case len(p) == 0:
-		return 0, nil
+		return http.ErrBodyReadAfterClose
 	case b.chunks.size == 0:
 		b.takeTrailer()
-		return 0, b.err
+		return b.err
 	}
-	n := b.chunks.take(p, c.server)
-	if c.giveBack(b.stream, n) {
-		c.flush()
-	}
-	return n, nil
+	b.taken, b.chunks = b.chunks, chunks{}
+	b.read = b.taken.size
+	return nil
 }
 
 // invite tells a client that waits for it to send the body. c.mu is held, and is
 // let go of meanwhile.
 func (b *body) invite() {
-	if b.stream != nil && b.err == nil && !b.stream.informed {
-		b.stream.inform(appendStatus(nil, http.StatusContinue))
+	if b.stream != nil && b.err == nil && !b.stream.invited {
+		b.stream.inform(http.StatusContinue, appendStatus(nil, http.StatusContinue))
 	}
 }
 
 // Close ends reading.
 func (b *body) Close() error {
-	b.conn.mu.Lock()
-	defer b.conn.mu.Unlock()
-	if b.stream != nil {
-		b.conn.giveBack(nil, b.drop())
-		b.fail(http.ErrBodyReadAfterClose)
-	}
+	c := b.conn
+	c.mu.Lock()
+	b.drop()
+	c.mu.Unlock()
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	b.taken.drop(c.server)
 	return nil
 }
 
-// drop throws away what has come, and returns how much that was. c.mu is held.
-func (b *body) drop() int {
-	n := b.chunks.size
+// drop throws away what has come and was not taken. c.mu is held.
+func (b *body) drop() {
+	b.fail(http.ErrBodyReadAfterClose)
+	b.conn.giveBack(nil, b.chunks.size+b.read)
+	b.read = 0
 	b.chunks.drop(b.conn.server)
-	return n
 }
 
 // release ends the body with its handler. c.mu is held.
 func (b *body) release() {
-	b.fail(http.ErrBodyReadAfterClose)
-	b.conn.giveBack(nil, b.drop())
+	b.drop()
 	b.stream = nil
 	b.stopTimer()
 }
@@ -109,7 +132,7 @@ func (b *body) add(p []byte) (wanted bool) {
 		return false
 	}
 	b.chunks.add(p, b.conn.server)
-	b.news.Signal()
+	b.conn.feed(b)
 	return true
 }
 

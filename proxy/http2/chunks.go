@@ -64,17 +64,17 @@ func (q *chunks) drop(s *Server) {
 // takeChunk lends memory for what begins with n bytes.
 func (s *Server) takeChunk(n int) chunk {
 	if n <= len(smallChunk{}) {
-		c := s.small.Get().(*smallChunk)
+		c := s.smallChunks.Get().(*smallChunk)
 		return chunk{data: c[:0], small: c}
 	}
-	c := s.large.Get().(*largeChunk)
+	c := s.largeChunks.Get().(*largeChunk)
 	return chunk{data: c[:0], large: c}
 }
 
 func (s *Server) giveChunk(c chunk) {
 	if c.small != nil {
-		s.small.Put(c.small)
+		s.smallChunks.Put(c.small)
 	} else {
-		s.large.Put(c.large)
+		s.largeChunks.Put(c.large)
 	}
 }

@@ -25,6 +25,7 @@ type Conn struct {
 	head    head
 	decoder *hpack.Decoder
 	pacing  time.Time // by then the frame must be there; zero: nobody waits for one
+	fed     *body     // which has got something that its reader has not been told of
 
 	handlers sync.WaitGroup
 
@@ -63,7 +64,7 @@ func (s *Server) NewConn(c net.Conn, owner Owner) *Conn {
 		received: inflow{left: connWindow, size: connWindow}, calm: newCalmness(),
 	}
 	conn.out.idle = sync.NewCond(&conn.mu)
-	conn.in = input{from: c, server: s, hurry: conn.hurry}
+	conn.in = input{from: c, server: s, wait: conn.wait}
 	conn.decoder = hpack.NewDecoder(tableSize, conn.head.add)
 	conn.decoder.SetMaxStringLength(s.options.MaxHeaderList)
 	return conn
@@ -192,15 +193,36 @@ func (c *Conn) leaveIfIdle() {
 	}
 }
 
-// hurry bounds the time for what is being read. It is the reader's.
-func (c *Conn) hurry() {
-	if c.pacing.IsZero() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
+// wait is called before something is read. It bounds the time for what has begun.
+func (c *Conn) wait(begun bool) {
+	begins := begun && c.pacing.IsZero()
+	if c.fed == nil && !begins {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.feed(nil)
+	if begins {
 		c.pacing = time.Now().Add(c.server.options.HeaderTimeout)
 		c.bound()
 	}
 }
+
+// feed has the readers of bodies look at what has come, one body at a time: while
+// it comes without a wait, they would look too often. c.mu is held.
+func (c *Conn) feed(b *body) {
+	if c.fed != nil && c.fed != b {
+		c.fed.news.Signal()
+	}
+	if c.fed = b; b != nil && b.chunks.size >= feedSize {
+		b.news.Signal()
+		c.fed = nil
+	}
+}
+
+// feedSize is how much of a body is worth the look in any case, in bytes: what
+// goes to a backend in one write.
+const feedSize = 64 << 10
 
 // relax is called when it was read.
 func (c *Conn) relax() {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 )
 
 // connError is a fault of the client that ends its connection (RFC 9113, 5.4.1).
@@ -45,6 +46,6 @@ var (
 
 	errDrained     = errors.New("the HTTP/2 connection has ended after its last request")
 	errIdle        = errors.New("the HTTP/2 connection was idle for too long")
-	errHandlerDone = errors.New("the HTTP/2 request is over")
+	errHandlerDone = fmt.Errorf("the HTTP/2 request is over: %w", http.ErrBodyReadAfterClose)
 	errBodyLength  = errors.New("the request body is not as long as its Content-Length says")
 )

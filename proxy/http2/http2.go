@@ -55,10 +55,10 @@ type Owner interface {
 type Server struct {
 	options Options
 	streams sync.Pool // of *stream
-	inputs  sync.Pool // of *inputBuffer
 	outputs sync.Pool // of *outputBuffer
-	small   sync.Pool // of *smallChunk
-	large   sync.Pool // of *largeChunk
+
+	smallInputs, largeInputs sync.Pool // of *smallInput and *largeInput
+	smallChunks, largeChunks sync.Pool // of *smallChunk and *largeChunk
 }
 
 // NewServer makes a server.
@@ -72,9 +72,11 @@ func NewServer(o Options) *Server {
 	return &Server{
 		options: o,
 		streams: sync.Pool{New: func() any { return newStream() }},
-		inputs:  sync.Pool{New: func() any { return new(inputBuffer) }},
 		outputs: sync.Pool{New: func() any { return new(outputBuffer) }},
-		small:   sync.Pool{New: func() any { return new(smallChunk) }},
-		large:   sync.Pool{New: func() any { return new(largeChunk) }},
+
+		smallInputs: sync.Pool{New: func() any { return new(smallInput) }},
+		largeInputs: sync.Pool{New: func() any { return new(largeInput) }},
+		smallChunks: sync.Pool{New: func() any { return new(smallChunk) }},
+		largeChunks: sync.Pool{New: func() any { return new(largeChunk) }},
 	}
 }

@@ -2,30 +2,35 @@ package http2
 
 import "io"
 
-// inputBuffer holds the largest frame. Most reads bring less: a TLS record at most.
-type inputBuffer [frameHeaderSize + maxFrame]byte
+// An input has a small buffer, which holds the largest frame and any TLS record,
+// and a large one while more comes than that.
+type (
+	smallInput [frameHeaderSize + maxFrame]byte
+	largeInput [4 * (frameHeaderSize + maxFrame)]byte
+)
 
 // input is what was read from a connection and not used yet. It has a buffer only
 // while there is something in it.
 type input struct {
 	from   io.Reader
 	server *Server
-	buffer *inputBuffer
-	data   []byte                // within buffer, or within first
+	small  *smallInput
+	large  *largeInput           // one of the two, or none
+	data   []byte                // within the buffer, or within first
 	first  [frameHeaderSize]byte // of a frame, while there is no buffer
+	full   bool                  // the last read could have brought more
 	begun  bool                  // something was read whose end must come soon
-	hurry  func()                // called before that is waited for
+	wait   func(begun bool)      // called before more is waited for
 }
 
 // fill reads until there are n bytes in data. What follows them may come along,
 // unless they are the first of all and fit in first.
 func (i *input) fill(n int) error {
 	for len(i.data) < n {
-		if i.begun || len(i.data) > 0 {
-			i.hurry()
-		}
+		i.wait(i.begun || len(i.data) > 0)
 		into := i.room(n)
 		read, err := i.from.Read(into)
+		i.full = read == len(into) && read > len(i.first)
 		i.data = i.data[:len(i.data)+read]
 		if err != nil && len(i.data) < n {
 			return i.ended(err)
@@ -45,25 +50,41 @@ func (i *input) ended(err error) error {
 // room is where the next bytes go. It moves what there is, if it must.
 func (i *input) room(n int) []byte {
 	switch {
-	case i.buffer == nil && n <= len(i.first):
+	case i.buffer() == nil && n <= len(i.first):
 		if len(i.data) == 0 {
 			i.data = i.first[:0]
 		}
 		return i.first[len(i.data):n]
-	case i.buffer == nil:
+	case i.buffer() == nil:
 		i.borrow()
 	case len(i.data) == 0 || cap(i.data) < n:
-		i.data = append(i.buffer[:0], i.data...)
+		i.data = append(i.buffer()[:0], i.data...)
 	}
 	return i.data[len(i.data):cap(i.data)]
 }
 
+// buffer is the one that is lent, or nil.
+func (i *input) buffer() []byte {
+	switch {
+	case i.small != nil:
+		return i.small[:]
+	case i.large != nil:
+		return i.large[:]
+	}
+	return nil
+}
+
 // borrow gets a buffer for what there is, if there is none.
 func (i *input) borrow() {
-	if i.buffer == nil {
-		i.buffer = i.server.inputs.Get().(*inputBuffer)
-		i.data = append(i.buffer[:0], i.data...)
+	switch {
+	case i.buffer() != nil:
+		return
+	case i.full:
+		i.large = i.server.largeInputs.Get().(*largeInput)
+	default:
+		i.small = i.server.smallInputs.Get().(*smallInput)
 	}
+	i.data = append(i.buffer()[:0], i.data...)
 }
 
 // next takes n bytes, which hold until the next call.
@@ -79,6 +100,7 @@ func (i *input) next(n int) ([]byte, error) {
 // some takes n bytes at most, and waits only if there is none.
 func (i *input) some(n int) ([]byte, error) {
 	if len(i.data) == 0 {
+		i.release()
 		i.borrow()
 		if err := i.fill(1); err != nil {
 			return nil, err
@@ -92,8 +114,10 @@ func (i *input) release() {
 	if len(i.data) > 0 {
 		return
 	}
-	if i.data = nil; i.buffer != nil {
-		i.server.inputs.Put(i.buffer)
-		i.buffer = nil
+	if i.small != nil {
+		i.server.smallInputs.Put(i.small)
+	} else if i.large != nil {
+		i.server.largeInputs.Put(i.large)
 	}
+	i.data, i.small, i.large = nil, nil, nil
 }

@@ -88,13 +88,7 @@ func (c *Conn) dispatch(f frame) error {
 	case frameHeaders:
 		return c.takeHeaders(f)
 	case frameData:
-		if err := c.judge(f); err != nil {
-			return err
-		}
 		return c.takeData(f)
-	}
-	if err := c.judge(f); err != nil {
-		return err
 	}
 	payload, err := c.in.next(f.length)
 	if err != nil {
@@ -102,14 +96,10 @@ func (c *Conn) dispatch(f frame) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.calm.received(f, time.Now); err != nil {
+		return err
+	}
 	return c.takeControl(f, payload)
-}
-
-// judge counts a frame that may be there to make work only.
-func (c *Conn) judge(f frame) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.calm.received(f, time.Now)
 }
 
 // blame ends a stream on which the client has broken a rule, which its handler is

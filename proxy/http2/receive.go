@@ -1,6 +1,9 @@
 package http2
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
 
 // takeHeaders reads a header section, which begins a stream or ends a request's body.
 func (c *Conn) takeHeaders(f frame) error {
@@ -179,6 +182,9 @@ func (c *Conn) takeData(f frame) error {
 func (c *Conn) beginData(f frame) (wanted bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.calm.received(f, time.Now); err != nil {
+		return false, err
+	}
 	if f.stream == 0 || c.isIdle(f.stream) {
 		return false, connError{codeProtocol, "DATA for a stream that is not open"}
 	}

@@ -17,7 +17,11 @@ func (c *Conn) makeRequest(h *head, ended bool) (r http.Request, ok bool) {
 		return r, false
 	}
 	header, ok := h.header()
-	if !ok || ended && announcesBody(header) {
+	if !ok {
+		return r, false
+	}
+	length, ok := lengthOf(header, ended)
+	if !ok {
 		return r, false
 	}
 	host, ok := hostOf(h, header)
@@ -31,7 +35,7 @@ func (c *Conn) makeRequest(h *head, ended bool) (r http.Request, ok bool) {
 	return http.Request{
 		Method: h.method, RequestURI: target, URL: location, Host: host,
 		Proto: "HTTP/2.0", ProtoMajor: 2,
-		Header: header, Trailer: trailerOf(header), ContentLength: lengthOf(header, ended), Body: http.NoBody,
+		Header: header, Trailer: trailerOf(header), ContentLength: length, Body: http.NoBody,
 		RemoteAddr: c.remote,
 	}, true
 }
@@ -51,6 +55,9 @@ func (h *head) header() (header http.Header, ok bool) {
 		}
 		values[i] = field.Value
 		header[key] = values[i : i+1 : i+1]
+	}
+	if len(header["Te"]) > 1 {
+		return nil, false
 	}
 	if crumbs := header["Cookie"]; len(crumbs) > 1 { // RFC 9113, 8.2.3
 		header["Cookie"] = []string{strings.Join(crumbs, "; ")}
@@ -107,24 +114,20 @@ func trailerOf(header http.Header) http.Header {
 	return trailer
 }
 
-// lengthOf is the length of the body: -1 for one that is not known, and 0 for a
-// field that is no length, which does not fit any.
-func lengthOf(header http.Header, ended bool) int64 {
+// lengthOf is the length of the body, -1 for one that is not known. ok is false for
+// a field that is no length, or that of no body.
+func lengthOf(header http.Header, ended bool) (length int64, ok bool) {
 	declared, found := header["Content-Length"]
 	switch {
-	case ended:
-		return 0
+	case !found && ended:
+		return 0, true
 	case !found:
-		return -1
+		return -1, true
+	case len(declared) > 1:
+		return 0, false
 	}
-	length, _ := strconv.ParseUint(declared[0], 10, 63)
-	return int64(length)
-}
-
-// announcesBody reports whether a length is declared that is not 0.
-func announcesBody(header http.Header) bool {
-	length, err := strconv.ParseUint(first(header, "Content-Length"), 10, 63)
-	return err == nil && length > 0
+	n, err := strconv.ParseUint(declared[0], 10, 63)
+	return int64(n), err == nil && (n == 0 || !ended)
 }
 
 // start has the request of a stream served. c.mu is held.

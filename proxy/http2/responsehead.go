@@ -40,7 +40,11 @@ func first(h http.Header, key string) string {
 }
 
 func (w *ResponseWriter) declaredLength() int64 {
-	length, err := strconv.ParseUint(first(w.header, "Content-Length"), 10, 63)
+	given := first(w.header, "Content-Length")
+	if given == "" {
+		return -1
+	}
+	length, err := strconv.ParseUint(given, 10, 63)
 	if err != nil {
 		return -1
 	}
@@ -109,7 +113,7 @@ func (w *ResponseWriter) inform(status int) {
 	c := w.stream.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w.stream.inform(w.block)
+	w.stream.inform(status, w.block)
 }
 
 // encodeTrailer encodes those of the trailers that have come. It is nil for none.

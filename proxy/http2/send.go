@@ -2,7 +2,9 @@ package http2
 
 import (
 	"fmt"
+	"net/http"
 	"os"
+	"runtime"
 )
 
 var errWriteTimeout = fmt.Errorf("the client took too long to take the response: %w", os.ErrDeadlineExceeded)
@@ -25,10 +27,24 @@ func (s *stream) send(p piece) error {
 	if err := s.add(p); err != nil {
 		return err
 	}
+	if p.end {
+		c.yield()
+	}
 	if p.leave || p.end || len(c.out.frames) >= recordSize {
 		c.flush()
 	}
 	return nil
+}
+
+// yield lets others of the connection go first who are about to add their
+// responses, so that one write carries them all. c.mu is held, and is let go of
+// meanwhile.
+func (c *Conn) yield() {
+	if len(c.streams) > 0 && !c.out.writing {
+		c.mu.Unlock()
+		runtime.Gosched()
+		c.mu.Lock()
+	}
 }
 
 // add is send without sending. c.mu is held.
@@ -155,13 +171,13 @@ func (s *stream) finish() error {
 	return nil
 }
 
-// inform sends an informational response, if no other was sent. c.mu is held, and
-// is let go of meanwhile.
-func (s *stream) inform(block []byte) {
+// inform sends an informational response, if no final one was sent. c.mu is held,
+// and is let go of meanwhile.
+func (s *stream) inform(status int, block []byte) {
 	if s.answered || s.ended() != nil {
 		return
 	}
-	s.informed = true
+	s.invited = s.invited || status == http.StatusContinue
 	if s.addHead(block, false) == nil {
 		s.conn.flush()
 	}

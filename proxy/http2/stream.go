@@ -23,7 +23,7 @@ type stream struct {
 	remoteEnded bool  // the client has sent all
 	endSent     bool  // the server has
 	answered    bool  // the head of the response was sent
-	informed    bool  // an informational response was
+	invited     bool  // the client was told to go on with the body
 	closed      bool
 	err         error         // why it is closed
 	wake        chan struct{} // has something when there is news for who waits
@@ -176,7 +176,6 @@ func (s *stream) serve() {
 // answer calls the handler, and reports whether it returned.
 func (s *stream) answer() (returned bool) {
 	defer func() { _ = recover() }() // the handler has told of it
-	_ = growStack(s.request.ProtoMajor)
 	s.conn.handler(s).ServeHTTP(&s.writer, s.request)
 	s.writer.finish()
 	return true
@@ -213,19 +212,6 @@ func (s *stream) recycle() {
 	server := s.conn.server
 	*s = stream{wake: s.wake, task: s.task, writer: writer}
 	server.streams.Put(s)
-}
-
-// stackSize is about what a request to a backend takes, in bytes.
-const stackSize = 8 << 10
-
-// growStack has a frame of this size, which must depend on something that the
-// compiler does not know: a stack grows cheaply while there is little on it to copy.
-//
-//go:noinline
-func growStack(at int) byte {
-	var room [stackSize]byte
-	room[at]++
-	return room[at/2]
 }
 
 // mostGivenUp is how many streams are remembered that the server has ended while
