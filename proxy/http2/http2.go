@@ -34,7 +34,8 @@ type Options struct {
 
 	// ParseURL makes a URL of a target. Nil means url.ParseRequestURI.
 	ParseURL func(target string) (*url.URL, error)
-	// Date is the Date field of a response (RFC 9110, 6.6.1) for now.
+	// Date is the Date field of a response (RFC 9110, 6.6.1) for now. Nil formats
+	// it for each.
 	Date func() string
 	// Go runs a task at once, in another goroutine. Nil is the go statement.
 	Go func(task func())
@@ -65,6 +66,9 @@ type Server struct {
 func NewServer(o Options) *Server {
 	if o.ParseURL == nil {
 		o.ParseURL = url.ParseRequestURI
+	}
+	if o.Date == nil {
+		o.Date = func() string { return time.Now().UTC().Format(http.TimeFormat) }
 	}
 	if o.Go == nil {
 		o.Go = func(task func()) { go task() }
