@@ -25,8 +25,9 @@ func (s *judgeStream) show() string {
 		}
 	}
 	slices.Sort(fields)
-	// Which rule a client has broken first is a matter of opinion.
-	outcome := strings.NewReplacer("PROTOCOL_ERROR", "ERROR", "STREAM_CLOSED", "ERROR", "FRAME_SIZE_ERROR", "ERROR").Replace(s.String())
+	// Which rule a client has broken first is a matter of opinion, and when it is
+	// told that the rest of its request is not wanted.
+	outcome := strings.NewReplacer(", reset NO_ERROR", "", "PROTOCOL_ERROR", "ERROR", "STREAM_CLOSED", "ERROR", "FRAME_SIZE_ERROR", "ERROR").Replace(s.String())
 	return outcome + " " + strings.Join(fields, ", ")
 }
 

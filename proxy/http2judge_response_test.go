@@ -1,12 +1,15 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -245,6 +248,67 @@ func TestHTTP2_AnAnswerBeforeTheEndOfTheBodyIsWholeAndThenTheStreamIsReset(t *te
 	j.get(101, "/")
 	j.grant(0, 50_000)
 	judgeSame(t, j.outcome(101).String(), `413 50000 bytes, end`)
+}
+
+// A client that is told in one breath of the answer and of its stream's end may lose
+// the answer: curl 7.88 does while it is sending. And who has sent all by then needs
+// not be told.
+func TestHTTP2_AClientThatIsStillSendingHasTimeToReadTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, test := range map[string]struct {
+			meanwhile func(j *judgeClient)
+			want      string
+		}{
+			"goes on":  {func(j *judgeClient) { j.data(1, false, "more") }, "413, end, reset NO_ERROR"},
+			"ends":     {func(j *judgeClient) { j.data(1, true, "more") }, "413, end"},
+			"trailers": {func(j *judgeClient) { j.send(1, true, "x-sum", "1") }, "413, end"},
+			"gives up": {func(j *judgeClient) { j.giveUp(1) }, "413, end"},
+		} {
+			ours, theirs := net.Pipe()
+			served := make(chan bool)
+			go func() {
+				defer close(served)
+				judgeOwn(judgeConn{theirs}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusRequestEntityTooLarge) }))
+			}()
+			j := newJudgeClient(t, judgePumped(t, ours))
+			j.post(1, "/")
+			judgeSame(t, name+" "+j.outcome(1).String(), name+" 413, end")
+			asked := time.Now()
+			test.meanwhile(j)
+			j.settle()
+			if waited := time.Since(asked); waited != 0 {
+				t.Errorf("%s: the answer to a PING took %v", name, waited)
+			}
+			judgeSame(t, name+" "+j.streams[1].String(), name+" 413, end")
+			time.Sleep(time.Second) // of the bubble
+			j.settle()
+			judgeSame(t, name+" "+j.streams[1].String(), name+" "+test.want)
+			_ = ours.Close()
+			<-served
+		}
+	})
+}
+
+// judgePumped is a pipe to which writing does not wait for the other side.
+func judgePumped(t *testing.T, c net.Conn) net.Conn {
+	p := &judgePump{Conn: c, queue: make(chan []byte, 1000)}
+	go func() {
+		for b := range p.queue {
+			_, _ = c.Write(b)
+		}
+	}()
+	t.Cleanup(func() { close(p.queue) })
+	return p
+}
+
+type judgePump struct {
+	net.Conn
+	queue chan []byte
+}
+
+func (p *judgePump) Write(b []byte) (int, error) {
+	p.queue <- bytes.Clone(b)
+	return len(b), nil
 }
 
 func TestHTTP2_AnAbortedStreamLeavesTheOthersAlone(t *testing.T) {

@@ -31,12 +31,13 @@ type Conn struct {
 
 	mu       sync.Mutex
 	streams  map[uint32]*stream
-	last     uint32  // the highest stream that was opened
-	running  int     // handlers, also of streams that are over
-	given    givenUp // streams that the client may still be sending on
-	greeted  bool    // our preface was sent, or is about to be
-	leaving  leaving // whether the connection is to end, and how far that is
-	failed   error   // nothing can be written any more
+	last     uint32              // the highest stream that was opened
+	running  int                 // handlers, also of streams that are over
+	given    givenUp             // streams that the client may still be sending on
+	parting  map[uint32]struct{} // those of them that it will be told of, nil for none
+	greeted  bool                // our preface was sent, or is about to be
+	leaving  leaving             // whether the connection is to end, and how far that is
+	failed   error               // nothing can be written any more
 	idle     time.Time
 	received inflow
 	window   int64 // bytes that may be sent on all streams together

@@ -214,7 +214,8 @@ func TestConn_ABodyIsReadAsItComesAndNotAfterItsRequest(t *testing.T) {
 		if got := <-pieces; got != "two" {
 			t.Errorf("%q came next", got)
 		}
-		unitSame(t, lab.read(), frameHeaders, frameReset)
+		unitSame(t, lab.read(), frameHeaders)
+		unitSame(t, lab.read(), frameReset)
 		if n, err := (<-bodies).Read(make([]byte, 10)); n != 0 || !errors.Is(err, http.ErrBodyReadAfterClose) {
 			t.Errorf("%d bytes, %v", n, err)
 		}

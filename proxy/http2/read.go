@@ -174,6 +174,7 @@ func (c *Conn) takeReset(f frame) error {
 	case f.stream == 0 || c.isIdle(f.stream):
 		return connError{codeProtocol, "RST_STREAM for a stream that is not open"}
 	}
+	delete(c.parting, f.stream)
 	if s := c.streams[f.stream]; s != nil {
 		c.close(s, ErrStreamReset)
 	}

@@ -16,7 +16,10 @@ func (c *Conn) takeHeaders(f frame) error {
 	}
 	c.mu.Lock()
 	s, known, forgiven := c.streams[f.stream], f.stream <= c.last, c.isForgiven(f.stream)
-	if !known && !forgiven {
+	switch {
+	case forgiven:
+		c.takeLate(f)
+	case !known:
 		c.last = f.stream
 		c.calm.opened()
 	}
@@ -224,6 +227,7 @@ func (c *Conn) endData(f frame, waste int) error {
 	c.giveBack(s, waste)
 	switch {
 	case s == nil && c.isForgiven(f.stream):
+		c.takeLate(f)
 		return nil
 	case s == nil || s.remoteEnded:
 		return streamError{f.stream, codeClosed}

@@ -164,8 +164,7 @@ func (s *stream) finish() error {
 	}
 	c.calm.answered()
 	if !s.remoteEnded {
-		c.reset(s, codeNone, errHandlerDone)
-		return nil
+		c.part(s.id)
 	}
 	c.close(s, errHandlerDone)
 	return nil
