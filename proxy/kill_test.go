@@ -130,7 +130,7 @@ func TestKill_CostsNoRequestButPostsThatWereUnderWay(t *testing.T) {
 	}
 	kill := loop.life()
 	answers := <-load
-	lost, unseen, twice := 0, 0, 0
+	lost, unseen, twice, unlucky := 0, 0, 0, 0
 	statuses := map[string]int{}
 	for what, answer := range answers {
 		a := frontWait(t, answer, "an answer")
@@ -145,6 +145,8 @@ func TestKill_CostsNoRequestButPostsThatWereUnderWay(t *testing.T) {
 			if asked == 0 {
 				unseen++
 			}
+		case status == 502 && asked == 2:
+			unlucky++ // it met two deaths, and is sent once more only
 		case status != 200:
 			t.Errorf("%s: %d", what, status)
 		}
@@ -155,7 +157,7 @@ func TestKill_CostsNoRequestButPostsThatWereUnderWay(t *testing.T) {
 			t.Errorf("%s was carried out %d times", what, asked)
 		}
 	}
-	t.Logf("%d requests, %d kills: %d POSTs were lost under way, %d of them unread by the backend; %d GETs were carried out twice", len(answers), lives, lost, unseen, twice)
+	t.Logf("%d requests, %d kills: %d POSTs were lost under way, %d of them unread by the backend; %d GETs were carried out twice, and %d died twice", len(answers), lives, lost, unseen, twice, unlucky)
 	// On a busy machine a process takes long to die, and takes requests all the time.
 	if lost > lives*5+int(loop.dying/(5*time.Millisecond)) {
 		t.Errorf("%d POSTs were lost", lost)
