@@ -25,9 +25,12 @@ func (s *judgeStream) show() string {
 		}
 	}
 	slices.Sort(fields)
-	// Which rule a client has broken first is a matter of opinion, and when it is
-	// told that the rest of its request is not wanted.
-	outcome := strings.NewReplacer(", reset NO_ERROR", "", "PROTOCOL_ERROR", "ERROR", "STREAM_CLOSED", "ERROR", "FRAME_SIZE_ERROR", "ERROR").Replace(s.String())
+	// Which rule a client has broken first is a matter of opinion, and what becomes
+	// of a request after its answer concerns nobody.
+	outcome := strings.NewReplacer("PROTOCOL_ERROR", "ERROR", "STREAM_CLOSED", "ERROR", "FRAME_SIZE_ERROR", "ERROR").Replace(s.String())
+	if s.ended {
+		outcome, _, _ = strings.Cut(outcome, ", reset ")
+	}
 	return outcome + " " + strings.Join(fields, ", ")
 }
 
@@ -109,7 +112,7 @@ func judgeEndAllowed(x, ours, until judgeTrace, step []byte) bool {
 	if s != nil && s.status == "" && first.StreamID < until.model.highest {
 		return true // idle for x/net, which forgets the numbers of streams that it finds malformed early
 	}
-	return s != nil && s.reset != nil // the stream alone has ended, which is as good (RFC 9113, 5.4.2)
+	return s != nil && s.over() // the stream alone has ended, which is as good (RFC 9113, 5.4.2)
 }
 
 // judgeRepeats reports whether a step has a setting twice.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -144,6 +145,32 @@ func TestHTTP2_MoreStreamsThanAllowedAreRefusedAndCostNothing(t *testing.T) {
 	judgeSame(t, j.outcome(1).String(), "200, end")
 	j.get(13, "/")
 	judgeSame(t, j.outcome(13).String(), `200 "GET / ", end`)
+}
+
+// However fast a client opens and gives up requests (CVE-2023-44487), the handlers
+// at work for it are bounded.
+func TestHTTP2_GivingUpMakesNoRoomForMoreHandlersThanTwiceTheStreams(t *testing.T) {
+	var running, most atomic.Int64
+	release := make(chan bool)
+	j := wireStart(t, func(_ http.ResponseWriter, _ *http.Request) { // which does not notice at once
+		now := running.Add(1)
+		defer running.Add(-1)
+		for before := most.Load(); now > before && !most.CompareAndSwap(before, now); before = most.Load() {
+		}
+		<-release
+	}, func(o *Options) { o.Limits.Streams = 10 }).judge()
+	for i := range uint32(200) {
+		j.get(2*i+1, "/")
+		j.giveUp(2*i + 1)
+	}
+	j.settle()
+	close(release)
+	wireUntil(t, func() bool { return running.Load() == 0 })
+	if n := most.Load(); n > 20 {
+		t.Errorf("%d handlers were at work for a client that may have 10 streams", n)
+	}
+	j.get(401, "/")
+	judgeSame(t, j.outcome(401).String(), "200, end")
 }
 
 // RFC 9113, 6.8: what is under way ends well, and nothing else is begun.

@@ -365,6 +365,10 @@ func TestHTTP2_ExpectedContinueComesWhenTheHandlerReads(t *testing.T) {
 			w.WriteHeader(http.StatusContinue)
 			wireEcho(w, r)
 		},
+		"/hint": func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusEarlyHints)
+			wireEcho(w, r)
+		},
 	})).judge()
 	j.post(1, "/read", "expect", "100-continue")
 	j.until("100", func() bool { return len(j.streams[1].interim) > 0 })
@@ -382,8 +386,13 @@ func TestHTTP2_ExpectedContinueComesWhenTheHandlerReads(t *testing.T) {
 		t.Error(got)
 	}
 
-	j.get(7, "/read", "expect", "100-continue") // with no body there is nothing to continue
-	if got := j.outcome(7); !strings.HasSuffix(got.String(), `200 "GET /read ", end`) {
+	j.post(9, "/hint", "expect", "100-continue")
+	j.until("100", func() bool { return len(j.streams[9].interim) > 1 })
+	j.data(9, true, "body")
+	judgeSame(t, j.outcome(9).String(), `103, 100, 200 "POST /hint body", end`)
+
+	j.get(11, "/read", "expect", "100-continue") // with no body there is nothing to continue
+	if got := j.outcome(11); got.String() != `200 "GET /read ", end` {
 		t.Error(got)
 	}
 }
