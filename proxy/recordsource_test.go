@@ -29,27 +29,29 @@ func (c *sourceHeld) Write(p []byte) (int, error) {
 // send sends so many bytes of what was held, and returns when they have arrived.
 func (c *sourceHeld) send(t *testing.T, n int, server *recordConn) {
 	t.Helper()
-	before := sourceArrived(t, server)
+	before := sourceArrived(t, server, 0)
 	if _, err := c.Conn.Write(c.records.Next(n)); err != nil {
 		t.Fatal(err)
 	}
-	for sourceArrived(t, server) < before+n {
-		time.Sleep(time.Millisecond) // there is no event for it
-	}
+	sourceArrived(t, server, before+n)
 }
 
-// sourceArrived is how many bytes wait to be read.
-func sourceArrived(t *testing.T, server *recordConn) (n int) {
+// sourceArrived waits until so many bytes can be read, and returns how many can.
+func sourceArrived(t *testing.T, server *recordConn, least int) (n int) {
 	t.Helper()
 	system, err := server.source.socket.Conn.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
 	waiting := make([]byte, 256<<10)
-	_ = system.Control(func(fd uintptr) {
+	if err := system.Read(func(fd uintptr) bool {
 		n, _, _ = syscall.Recvfrom(int(fd), waiting, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	})
-	return max(n, 0)
+		n = max(n, 0)
+		return n >= least
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // sourcePair is a server's TLS connection above a socket, after its handshake, and

@@ -150,6 +150,14 @@ func TestConn_GivesTheEndOfTheStream(t *testing.T) {
 	}
 }
 
+// awaitPending waits until there is something to read.
+func awaitPending(t *testing.T, c *Conn) {
+	t.Helper()
+	if err := c.system.Read(func(uintptr) bool { return c.Pending() }); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestConn_TriesWithoutWaiting(t *testing.T) {
 	c, peer := pair(t)
 	if _, err := c.TryRead(make([]byte, 8)); !errors.Is(err, ErrNothing) || c.Pending() {
@@ -158,9 +166,7 @@ func TestConn_TriesWithoutWaiting(t *testing.T) {
 	if _, err := io.WriteString(peer, "hello"); err != nil {
 		t.Fatal(err)
 	}
-	for !c.Pending() { // the network of one machine may take its time, too
-		time.Sleep(time.Millisecond)
-	}
+	awaitPending(t, c) // the network of one machine may take its time, too
 	p := make([]byte, 8)
 	if n, err := c.TryRead(p); string(p[:n]) != "hello" || err != nil {
 		t.Errorf("%q %v", p[:n], err)
