@@ -21,15 +21,16 @@ type record struct {
 	Started time.Time `json:"started"`
 }
 
-// Recorded is the process that a gateway with this state folder started last for
-// a backend, 0 if there is none. It may be gone by now; if it is not, a Monitor
-// adopts it.
-func Recorded(state, backend string) (pid int) {
-	r, err := places{state, backend}.load()
-	if err != nil {
-		return 0
+// Started tells whether a gateway with this state folder started that process for
+// a backend: whether a Monitor would adopt it. The record may not be on disk yet
+// when a gateway is killed; on Linux the process itself tells then.
+func Started(state, backend string, pid int) bool {
+	at := places{state, backend}
+	if r, err := at.load(); err == nil && r.Process.PID == pid && r.Process.lives() {
+		return true
 	}
-	return r.Process.PID
+	instance, err := readInstance(at.instanceFile())
+	return err == nil && strings.HasPrefix(markerOf(pid), marker{name: backend, instance: instance}.prefix())
 }
 
 // places are the files of one backend under the state folder.
@@ -45,6 +46,9 @@ func (p places) record() string { return p.file(".json") }
 func (p places) pipe() string   { return p.file(".out") }
 func (p places) log() string    { return p.file(".log") }
 
+// instanceFile is of all backends.
+func (p places) instanceFile() string { return filepath.Join(p.dir, "backends", "instance") }
+
 // prepare makes the folder. Only gateway's own account enters it.
 func (p places) prepare() error {
 	return os.MkdirAll(filepath.Join(p.dir, "backends"), 0o700)
@@ -54,7 +58,7 @@ func (p places) prepare() error {
 // time. It is what tells our processes from those of another gateway. All
 // backends have the same one, though their monitors begin at the same moment.
 func (p places) instance() (string, error) {
-	path := filepath.Join(p.dir, "backends", "instance")
+	path := p.instanceFile()
 	id, err := readInstance(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return id, err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -124,6 +125,28 @@ func TestMonitor_FindsTheBackendWithoutARecord(t *testing.T) {
 	m.waitUp(t)
 	if got := m.get(t); got != pid || m.Status().PID != pid {
 		t.Errorf("pid %d serves, status %+v, want %d", got, m.Status(), pid)
+	}
+}
+
+func TestStarted_KnowsWhatAKilledGatewayStartedWithAndWithoutItsRecord(t *testing.T) {
+	o, _, pid := killedGateway(t, "serve")
+	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+	if !Started(o.State, "api", pid) {
+		t.Error("the recorded process is not known")
+	}
+	for state, backend := range map[string]string{o.State: "other", t.TempDir(): "api"} {
+		if Started(state, backend, pid) {
+			t.Errorf("%s of %s claims process %d", backend, state, pid)
+		}
+	}
+	if Started(o.State, "api", os.Getpid()) || Started(o.State, "api", 0) {
+		t.Error("it claims what it did not start")
+	}
+	if err := os.Remove(places{o.State, "api"}.record()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := Started(o.State, "api", pid), runtime.GOOS == "linux"; got != want {
+		t.Errorf("without its record: %v, want %v", got, want)
 	}
 }
 

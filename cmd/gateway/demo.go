@@ -118,7 +118,7 @@ func prepareDemo(setup *demo.Setup) (string, error) {
 func checkFree(ctx context.Context, setup demo.Setup) error {
 	err := host.Free(ctx, "tcp", setup.Backend, "choose another port with --backend 127.0.0.1:7900")
 	var taken *host.InUseError
-	if errors.As(err, &taken) && taken.Holder.PID != 0 && taken.Holder.PID == health.Recorded(setup.State, demo.BackendName) {
+	if errors.As(err, &taken) && health.Started(setup.State, demo.BackendName, taken.Holder.PID) {
 		return nil
 	}
 	return err
