@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
@@ -143,10 +144,25 @@ func (p *pair) keyProblems() []Problem {
 			problems = append(problems, aboutCertificate(Error, p.leaf, fmt.Sprintf("its RSA key has only %d bits, and clients refuse less than 2048", bits),
 				"make a new key (openssl genrsa 2048) and have the certificate reissued for it"))
 		}
+	case *ecdsa.PublicKey:
+		problems = append(problems, p.curveProblems(public)...)
 	case ed25519.PublicKey:
 		problems = append(problems, aboutCertificate(Error, p.leaf, "has an Ed25519 key, which browsers and phones do not accept", newKeyRemedy))
 	}
 	return problems
+}
+
+// curveProblems returns what is wrong with the curve of an ECDSA key. CAs may sign
+// for P-256, P-384 and P-521 (CA/Browser Forum baseline requirements, 6.1.5), but
+// BoringSSL, which is in Chrome and Android, offers no P-521.
+func (p *pair) curveProblems(public *ecdsa.PublicKey) []Problem {
+	switch bits := public.Params().BitSize; {
+	case bits < 256:
+		return []Problem{aboutCertificate(Error, p.leaf, fmt.Sprintf("its ECDSA key has only %d bits, and clients refuse less than 256", bits), newKeyRemedy)}
+	case bits > 384:
+		return []Problem{aboutCertificate(Error, p.leaf, "has a key on the curve P-521, which Chrome and Android do not accept", newKeyRemedy)}
+	}
+	return nil
 }
 
 func (p *pair) keyFileProblems() []Problem {

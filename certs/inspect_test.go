@@ -120,6 +120,7 @@ func TestInspect_WhatCAsHandOutIsServedAsItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	ed := ca.issue(t, pkiEd25519(t), names)
+	p384, p521 := ca.issue(t, pkiOnCurve(t, elliptic.P384()), names), ca.issue(t, pkiOnCurve(t, elliptic.P521()), names)
 	renewed := ca.issue(t, leaf.key, names, pkiDates(time.Now().Add(-time.Hour), time.Now().Add(300*24*time.Hour)))
 	expired := ca.issue(t, nil, names, pkiDates(time.Now().Add(-100*24*time.Hour), time.Now().Add(-10*24*time.Hour)))
 	crlf := func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }
@@ -179,6 +180,9 @@ func TestInspect_WhatCAsHandOutIsServedAsItIs(t *testing.T) {
 			want: []string{"warning file api.example.com_SM2.key: uses SM2", "warning file api.example.com_sm2_sign_bundle.crt: uses SM2"}},
 		{name: "Ed25519", files: map[string]string{"c.pem": pkiPEM(ed.cert) + chain, "k.pem": pkiKeyPEM(t, ed.key)}, pairs: 1, chain: 2,
 			want: []string{"has an Ed25519 key, which browsers and phones do not accept"}},
+		{name: "P-384", files: map[string]string{"c.pem": pkiPEM(p384.cert) + chain, "k.pem": pkiKeyPEM(t, p384.key)}, pairs: 1, chain: 2},
+		{name: "P-521", files: map[string]string{"c.pem": pkiPEM(p521.cert) + chain, "k.pem": pkiKeyPEM(t, p521.key)}, pairs: 1, chain: 2,
+			want: []string{"error certificate c.pem: has a key on the curve P-521, which Chrome and Android do not accept"}},
 	} {
 		t.Run(row.name, func(t *testing.T) { row.run(t, pkiPool(root)) })
 	}

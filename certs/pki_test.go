@@ -132,9 +132,11 @@ func pkiSign(t testing.TB, template *x509.Certificate, parent *pkiCA, key crypto
 	return cert
 }
 
-func pkiECDSA(t testing.TB) crypto.Signer {
+func pkiECDSA(t testing.TB) crypto.Signer { return pkiOnCurve(t, elliptic.P256()) }
+
+func pkiOnCurve(t testing.TB, curve elliptic.Curve) crypto.Signer {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := ecdsa.GenerateKey(curve, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
