@@ -33,6 +33,16 @@ func probeOnce(t *testing.T, p Probe, url string) Result {
 	return ask(t.Context(), false)
 }
 
+// Whom requests trust is not the probe's business: a program that is well must not
+// be killed because its certificate has ended.
+func TestProbe_AsksABackendWhateverItsCertificate(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ready") }))
+	defer server.Close()
+	if got := probeOnce(t, Probe{Path: "/", Body: "ready"}, server.URL); got.Err != nil {
+		t.Errorf("got %v", got.Err)
+	}
+}
+
 func TestProbe_JudgesAnswers(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {

@@ -132,6 +132,8 @@ type ErrorPage struct {
 type Backend struct {
 	Name         string         `toml:"name"`
 	URL          string         `toml:"url"`           // http://host:port[/path] or unix:/path/to.sock
+	CAFile       string         `toml:"ca_file"`       // https only: PEM file with the roots that its certificate is checked with, or the certificate itself; default: the system's roots
+	Verify       *bool          `toml:"verify"`        // https only: its certificate is checked; default true
 	PreserveHost *bool          `toml:"preserve_host"` // the client's Host is sent on; default true
 	FirstByte    time.Duration  `toml:"first_byte"`    // overrides [timeouts] first_byte
 	Connections  int            `toml:"connections"`   // most connections to this backend; 0: no limit

@@ -246,7 +246,10 @@ func TestUpstream_PostDoesNotRideOnAnOldConnection(t *testing.T) {
 	cfg := frontConfig(backend.URL)
 	f := newFront(t, cfg)
 	address, _ := parseBackendURL(backend.URL)
-	options := legOptions(cfg.Backends[0], cfg.Timeouts, address)
+	options, err := legOptions(cfg.Backends[0], cfg.Timeouts, address)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if options.IdleTimeoutUnsafe > time.Second {
 		t.Errorf("a connection counts as young for %v", options.IdleTimeoutUnsafe)
 	}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"time"
@@ -32,11 +33,16 @@ func (h *Handler) Retire(next *Handler) {
 type recipe struct {
 	backend            Backend
 	connect, firstByte time.Duration
+	authorities        string // what ca_file held
 }
 
 // upstreamOf takes over the upstream of the handler before, or makes one.
 func upstreamOf(b Backend, timeouts Timeouts, deps Deps, before *upstream) (*upstream, error) {
-	made := recipe{b, timeouts.Connect, b.FirstByteOr(timeouts.FirstByte)}
+	authorities, err := b.authorities()
+	if err != nil {
+		return nil, fmt.Errorf("backend %q: ca_file: %w", b.Name, err)
+	}
+	made := recipe{b, timeouts.Connect, b.FirstByteOr(timeouts.FirstByte), string(authorities)}
 	if before != nil && reflect.DeepEqual(before.recipe, made) {
 		return before, nil
 	}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"crypto/tls"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -54,13 +53,17 @@ func newUpstream(b Backend, timeouts Timeouts, deps Deps) (*upstream, error) {
 		dialed: address.url.Host, path: address.url.EscapedPath(), hold: b.HoldFor(), deps: deps}
 	u.gate = newGate(deps.availabilityOf(b.Name), bounds{time: u.hold, requests: b.HoldsRequests(), bytes: int64(b.HoldsBytes())})
 	u.authority, _ = parseAuthority(address.url.Host)
-	u.leg = newLeg(legOptions(b, timeouts, address))
+	options, err := legOptions(b, timeouts, address)
+	if err != nil {
+		return nil, fmt.Errorf("backend %q: %w", b.Name, err)
+	}
+	u.leg = newLeg(options)
 	return u, nil
 }
 
 // legOptions are for HTTP/1.1, spoken to the backend without a proxy between: one
 // that the environment names is for the way out.
-func legOptions(b Backend, timeouts Timeouts, address backendAddress) http1.Options {
+func legOptions(b Backend, timeouts Timeouts, address backendAddress) (http1.Options, error) {
 	patience := b.FirstByteOr(timeouts.FirstByte)
 	o := http1.Options{
 		Dial:                   address.dialer(timeouts.Connect),
@@ -74,11 +77,13 @@ func legOptions(b Backend, timeouts Timeouts, address backendAddress) http1.Opti
 		ExpectContinueTimeout:  continueTimeout,
 		MaxResponseHeaderBytes: responseHeadSize,
 	}
-	if address.url.Scheme == "https" {
-		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: address.url.Hostname(), NextProtos: []string{"http/1.1"}}
-		o.TLSHandshakeTimeout = timeouts.Connect
+	if address.url.Scheme != "https" {
+		return o, nil
 	}
-	return o
+	var err error
+	o.TLS, err = b.tlsTo(address.url.Hostname())
+	o.TLSHandshakeTimeout = timeouts.Connect
+	return o, err
 }
 
 // dropIdle closes the connections that nobody uses: where one was closed by the

@@ -170,6 +170,7 @@ func (b Backend) Validate(report Report) {
 		report("name", "is missing", "write a short name for the sites to refer to")
 	}
 	b.validateURL(report)
+	b.validateTLS(report)
 	zeroOrSensible(report, "first_byte", b.FirstByte, "2m")
 	if b.Hold != nil {
 		zeroOrSensible(report, "hold", *b.Hold, "20s")
