@@ -109,14 +109,23 @@ func compareWithApache(ctx context.Context, made *apache.Translation, requests [
 		return nil, err
 	}
 	serving, stop := context.WithCancel(ctx)
-	ready, done := make(chan struct{}), make(chan error, 1)
+	ready, ended := make(chan struct{}), make(chan struct{})
+	var failed error
 	g.ready = func() { close(ready) }
-	go func() { done <- g.serve(serving) }()
+	go func() {
+		defer close(ended)
+		failed = g.serve(serving)
+	}()
 	defer func() {
 		stop()
-		err = errors.Join(err, <-done)
+		<-ended
+		err = errors.Join(err, failed)
 	}()
-	<-ready
+	select {
+	case <-ready:
+	case <-ended:
+		return nil, ctx.Err()
+	}
 	return apache.Rehearsal{Places: made.Places, Gateway: addresses}.Run(ctx, requests)
 }
 
