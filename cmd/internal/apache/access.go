@@ -1,6 +1,7 @@
 package apache
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -64,61 +65,69 @@ func (b *builder) shut(t *table, d *Directive, err error) {
 	t.set("deny", []string{"all"}, d)
 }
 
-// ordered reads Order, Allow and Deny.
-func ordered(ds []*Directive) admission {
-	var a admission
-	allow, everybody, err := fromLines(named(ds, "Allow"))
-	deny, nobody, err2 := fromLines(named(ds, "Deny"))
-	if err == nil {
-		err = err2
-	}
-	order := "deny,allow"
-	if d := lastOf(ds, "Order"); d != nil {
-		order = strings.ToLower(strings.ReplaceAll(strings.Join(d.Args, ""), " ", ""))
-	}
-	a.err = err
-	switch {
-	case order == "deny,allow" && nobody && !everybody:
-		a.allow = allow
-		if len(allow) == 0 {
-			a.deny = []string{"all"}
-		}
-	case order == "deny,allow":
-		a.deny = deny
-		if everybody || nobody {
-			a.deny = nil
-		} else if len(deny) > 0 && len(allow) > 0 {
-			a.err = fmt.Errorf("gateway's deny goes before its allow, and here it is the other way round")
-		}
-	case nobody || !everybody && len(allow) == 0:
-		a.deny = []string{"all"}
-	default:
-		a.deny = deny
-		if !everybody {
-			a.allow = allow
-		}
-	}
-	return a
+// clients are those that Allow or Deny lines name.
+type clients struct {
+	networks []string
+	all      bool
+	err      error // of a word that gateway can't tell clients by
 }
 
-func fromLines(ds []*Directive) (networks []string, all bool, err error) {
+func (c clients) none() bool { return !c.all && c.err == nil && len(c.networks) == 0 }
+
+// ordered reads Order, Allow and Deny. A word that gateway can't ask closes the
+// paths only where it decides.
+func ordered(ds []*Directive) admission {
+	allow, deny := clientsOf(named(ds, "Allow")), clientsOf(named(ds, "Deny"))
+	order := "deny,allow"
+	if d := lastOf(ds, "Order"); d != nil {
+		order = strings.ToLower(strings.Join(d.Args, ""))
+	}
+	switch {
+	case order == "deny,allow":
+		return denyThenAllow(allow, deny)
+	case deny.all || allow.none():
+		return admission{deny: []string{"all"}}
+	case allow.all:
+		return admission{deny: deny.networks, err: deny.err}
+	}
+	return admission{allow: allow.networks, deny: deny.networks, err: cmp.Or(allow.err, deny.err)}
+}
+
+// denyThenAllow lets in whoever is allowed, and whoever is not denied.
+func denyThenAllow(allow, deny clients) admission {
+	switch {
+	case allow.all || deny.none():
+		return admission{everybody: true}
+	case deny.all && allow.none():
+		return admission{deny: []string{"all"}}
+	case deny.all:
+		return admission{allow: allow.networks, err: allow.err}
+	case allow.none():
+		return admission{deny: deny.networks, err: deny.err}
+	}
+	return admission{err: fmt.Errorf("gateway's deny goes before its allow, and here it is the other way round")}
+}
+
+func clientsOf(ds []*Directive) (c clients) {
 	for _, d := range ds {
 		for _, word := range d.Args[min(1, len(d.Args)):] {
 			switch {
 			case strings.EqualFold(word, "all"):
-				all = true
+				c.all = true
+			case strings.EqualFold(word, "localhost"):
+				c.networks = append(c.networks, thisMachine()...)
 			case strings.Contains(word, "="):
-				err = fmt.Errorf("gateway knows no variables of a request")
+				c.err = fmt.Errorf("gateway knows no variables of a request")
 			default:
 				network, ok := parseNetwork(word)
 				if !ok {
-					err = fmt.Errorf("%s is no address; gateway looks no names up", word)
+					c.err = fmt.Errorf("%s is no address; gateway looks no names up", word)
 				}
-				networks = append(networks, network)
+				c.networks = append(c.networks, network)
 			}
 		}
 	}
-	return networks, all, err
+	return c
 }
 
 // login is HTTP Basic with a file of passwords.

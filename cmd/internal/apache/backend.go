@@ -17,6 +17,7 @@ type backend struct {
 	timeout   string       // first_byte, "" for that of [timeouts]
 	timed     *Directive   // by which
 	most      int          // connections; 0: no limit
+	trust     trust        // of an https url
 	table     *table
 }
 
@@ -89,7 +90,7 @@ func socketTarget(rest string) (target, error) {
 	if err != nil {
 		return target{}, err
 	}
-	return target{url: "unix:" + file, path: inner.path, ws: inner.ws}, nil
+	return target{url: "unix:" + path.Clean(file), path: inner.path, ws: inner.ws}, nil // many write unix:///run/app.sock
 }
 
 // nameOf is what a backend is called: its port says most of it.
@@ -121,12 +122,13 @@ func wordOf(text string) string {
 // backend is the [[backend]] for these terms, a new one if there is none yet.
 func (t *translation) backend(wanted backend, from ...*Directive) *backend {
 	for _, b := range t.backends {
-		if b.url == wanted.url && b.preserve == wanted.preserve && b.timeout == wanted.timeout && b.most == wanted.most {
+		if b.url == wanted.url && b.preserve == wanted.preserve && b.timeout == wanted.timeout && b.most == wanted.most && b.trust.same(wanted.trust) {
 			b.table.entry("url").come(from)
 			b.table.entry("preserve_host").come(wanted.preserved)
 			if b.timeout != "" {
 				b.table.entry("first_byte").come([]*Directive{wanted.timed})
 			}
+			b.trust.come(b.table, wanted.trust)
 			return b
 		}
 	}
@@ -134,6 +136,7 @@ func (t *translation) backend(wanted backend, from ...*Directive) *backend {
 	b.table = &table{header: "[[backend]]"}
 	b.table.set("name", t.freeName(nameOf(b.url)))
 	b.table.set("url", b.url, from...)
+	b.trust.write(b.table)
 	b.table.set("preserve_host", b.preserve, b.preserved...)
 	if b.timeout != "" {
 		b.table.set("first_byte", b.timeout, b.timed)

@@ -2,6 +2,7 @@ package apache
 
 import (
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -31,7 +32,7 @@ func (b *builder) site() *table {
 	b.sections = b.findSections()
 	b.later = slices.Concat(b.locationRules(), b.proxyRules(), b.redirectRules(), b.aliasRules(), b.documentRoot())
 	b.closeTargets()
-	b.rules = slices.Concat(b.closed, b.fileRules(), b.rewriteRules(), b.later)
+	b.rules = slices.Concat(b.closed, b.requiresTLS(), b.fileRules(), b.rewriteRules(), b.later)
 	site := &table{header: "[[site]]"}
 	nodes := b.nodes()
 	root := nodes[0]
@@ -46,6 +47,7 @@ func (b *builder) site() *table {
 		}
 	}
 	b.unreached()
+	b.sectionSockets()
 	b.reverses()
 	return site
 }
@@ -179,6 +181,9 @@ func (b *builder) evened(r *rule) string {
 
 // deeper is a template for a node below the rule's own prefix.
 func (r *rule) deeper(at matcher) string {
+	if r.re != nil && at.exact {
+		return r.filled(at.prefix)
+	}
 	if r.re != nil || at.re != nil {
 		return r.target
 	}
@@ -187,6 +192,16 @@ func (r *rule) deeper(at matcher) string {
 		return r.target
 	}
 	return strings.ReplaceAll(r.target, "{rest}", below+"{rest}")
+}
+
+// groupName is a group of a pattern in a template.
+var groupName = regexp.MustCompile(`\{\d\}`)
+
+// filled is the template of a pattern for one path: a route for that path has no
+// groups.
+func (r *rule) filled(path string) string {
+	groups := r.re.FindStringSubmatch(path)
+	return groupName.ReplaceAllStringFunc(r.target, func(name string) string { return argAt(groups, int(name[1]-'0')) })
 }
 
 // redirectAt is the redirect's target at a node.

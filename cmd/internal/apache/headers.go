@@ -15,42 +15,93 @@ var selfSet = forwarding[:7]
 // headers writes the Header and RequestHeader lines of a scope.
 func (b *builder) headers(t *table, ds []*Directive) {
 	for _, d := range ds {
-		if err := b.header(t, d); err != nil {
-			b.ledger.lost(d, err.Error(), "let the backend send the header, or see response_set and request_set")
+		change, err := parseHeader(d)
+		if err == nil {
+			err = b.header(t, d, change)
+		}
+		if err != nil {
+			b.lostHeader(t, d, change, err)
 		}
 	}
 }
 
-func (b *builder) header(t *table, d *Directive) error {
-	side, args := "response", d.Args
+// headerChange is a Header or RequestHeader line taken apart.
+type headerChange struct {
+	side      string // "request" or "response"
+	action    string // in lower case
+	name      string
+	value     string
+	condition string // "env=NAME" or "expr=..."
+}
+
+func parseHeader(d *Directive) (headerChange, error) {
+	c, args := headerChange{side: "response"}, d.Args
 	if d.Is("RequestHeader") {
-		side = "request"
+		c.side = "request"
 	}
 	for len(args) > 0 && (strings.EqualFold(args[0], "always") || strings.EqualFold(args[0], "onsuccess")) {
 		args = args[1:]
 	}
 	if len(args) < 2 {
-		return fmt.Errorf("it names no action and header")
+		return c, fmt.Errorf("it names no action and header")
 	}
-	action, name := strings.ToLower(args[0]), strings.TrimSuffix(args[1], ":")
-	value, condition := argAt(args, 2), argAt(args, 3)
+	if last := len(args) - 1; last > 1 && strings.EqualFold(args[last], "early") {
+		args = args[:last] // it only says when httpd does it
+	}
+	c.action, c.name = strings.ToLower(args[0]), strings.TrimSuffix(args[1], ":")
 	switch {
-	case action == "unset":
-		value, condition = "", argAt(args, 2)
-	case strings.HasPrefix(action, "edit"):
-		condition = argAt(args, 4)
+	case c.action == "unset":
+		c.condition = argAt(args, 2)
+	case strings.HasPrefix(c.action, "edit"):
+		c.value, c.condition = argAt(args, 2), argAt(args, 4)
+	default:
+		c.value, c.condition = argAt(args, 2), argAt(args, 3)
 	}
-	if side == "request" && b.ownHeader(d, name, action) {
+	return c, nil
+}
+
+func (b *builder) header(t *table, d *Directive, c headerChange) error {
+	if c.side == "request" && b.ownHeader(d, c.name, c.action) {
 		return nil
 	}
-	if strings.HasPrefix(action, "edit") && strings.EqualFold(name, "Location") && strings.HasPrefix(strings.TrimPrefix(value, "^"), "http:") {
+	if strings.HasPrefix(c.action, "edit") && strings.EqualFold(c.name, "Location") && strings.HasPrefix(strings.TrimPrefix(c.value, "^"), "http:") {
 		b.ledger.notNeeded(d, "a redirect to the site's own name is mapped to https by itself")
 		return nil
 	}
-	if condition != "" {
-		return fmt.Errorf("it holds under a condition (%s), which gateway can't ask", condition)
+	if overTLS, known := b.host.holdsOver(c.condition); known {
+		if !overTLS {
+			b.ledger.notNeeded(d, "its condition on HTTPS never holds here")
+			return nil
+		}
+		c.condition = ""
 	}
-	return b.setHeader(t, d, side, action, name, value)
+	if c.condition != "" {
+		return fmt.Errorf("it holds under a condition (%s), which gateway can't ask", c.condition)
+	}
+	return b.setHeader(t, d, c)
+}
+
+// holdsOver judges a condition that asks for TLS, which a host knows of itself.
+func (h *host) holdsOver(condition string) (holds, known bool) {
+	switch strings.ToLower(strings.NewReplacer(" ", "", `"`, "'").Replace(condition)) {
+	case "env=https", "expr=%{https}=='on'", "expr=%{request_scheme}=='https'":
+		return h.tls, !h.optional
+	case "env=!https", "expr=%{https}!='on'", "expr=%{https}=='off'", "expr=%{request_scheme}=='http'":
+		return !h.tls, !h.optional
+	}
+	return false, false
+}
+
+// lostHeader tells of a line that is not carried. A header of requests that httpd
+// always sets anew is taken off them: a backend that goes by it must not believe
+// what a client wrote.
+func (b *builder) lostHeader(t *table, d *Directive, c headerChange, err error) {
+	breaks := err.Error()
+	if c.side == "request" && c.action == "set" && c.condition == "" {
+		breaks += "; so that no client can forge it, " + c.name + " is taken off all requests"
+		t.add("request_remove", []string{c.name}, d)
+	}
+	b.ledger.lost(d, breaks, "let the backend send the header, or see response_set and request_set")
 }
 
 // ownHeader knows what gateway tells backends anyway.
@@ -73,46 +124,53 @@ func (b *builder) ownHeader(d *Directive, name, action string) bool {
 	return true
 }
 
-func (b *builder) setHeader(t *table, d *Directive, side, action, name, value string) error {
-	text, err := headerValue(value)
+func (b *builder) setHeader(t *table, d *Directive, c headerChange) error {
+	text, err := headerValue(c.value)
 	if err != nil {
 		return err
 	}
-	line := name + ": " + text
-	switch action {
+	line := c.name + ": " + text
+	switch c.action {
 	case "unset":
-		t.add(side+"_remove", []string{name}, d)
+		b.forgetHeader(t, c)
+		t.add(c.side+"_remove", []string{c.name}, d)
 	case "set":
-		b.replaceHeader(t, side+"_set", name)
-		t.add(side+"_set", []string{line}, d)
+		b.forgetHeader(t, c)
+		t.add(c.side+"_set", []string{line}, d)
 	case "add":
-		t.add(side+"_add", []string{line}, d)
+		t.add(c.side+"_add", []string{line}, d)
 	case "append", "merge":
 		b.ledger.differently(d, "it becomes a field line of its own, which means the same as a value behind a comma")
-		t.add(side+"_add", []string{line}, d)
+		t.add(c.side+"_add", []string{line}, d)
 	case "setifempty":
-		if side == "request" {
+		if c.side == "request" {
 			return fmt.Errorf("gateway sets headers of requests whether they are there or not")
 		}
 		t.add("response_default", []string{line}, d)
 	case "edit", "edit*", "edit_r":
 		return fmt.Errorf("gateway changes no part of a header's value")
 	default:
-		return fmt.Errorf("gateway has no like for %q", action)
+		return fmt.Errorf("gateway has no like for %q", c.action)
 	}
 	return nil
 }
 
-// replaceHeader takes out an earlier line for the same name: the last one holds.
-func (b *builder) replaceHeader(t *table, key, name string) {
-	e := t.entry(key)
-	if e == nil {
-		return
+// forgetHeader takes out what earlier lines have set or added of a name: the last
+// line holds.
+func (b *builder) forgetHeader(t *table, c headerChange) {
+	for _, key := range []string{c.side + "_set", c.side + "_add"} {
+		e := t.entry(key)
+		if e == nil {
+			continue
+		}
+		left := slices.DeleteFunc(slices.Clone(e.value.([]string)), func(line string) bool {
+			own, _, _ := strings.Cut(line, ":")
+			return strings.EqualFold(own, c.name)
+		})
+		if e.value = left; len(left) == 0 {
+			t.drop(key)
+		}
 	}
-	e.value = slices.DeleteFunc(slices.Clone(e.value.([]string)), func(line string) bool {
-		own, _, _ := strings.Cut(line, ":")
-		return strings.EqualFold(own, name)
-	})
 }
 
 // headerNames are the variables for which gateway has a placeholder.

@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// thisMachine is what "Require local" and "Allow from localhost" let in.
+func thisMachine() []string { return []string{"127.0.0.0/8", "::1"} }
+
 // parseNetworks writes addresses of httpd, such as "10.1" and
 // "10.1.0.0/255.255.0.0", as gateway does.
 func parseNetworks(written []string) ([]string, error) {

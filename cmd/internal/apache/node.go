@@ -25,8 +25,13 @@ func (b *builder) nodes() []*node {
 	for _, s := range b.sections {
 		add(s.matcher)
 	}
+	prefixed := slices.DeleteFunc(slices.Clone(b.rules), func(r *rule) bool { return r.re != nil })
 	for _, n := range all {
-		n.rule = decide(b.rules, n.matcher)
+		rules := prefixed // a pattern has a route of its own, which goes before
+		if n.exact {
+			rules = b.rules
+		}
+		n.rule = decide(rules, n.matcher)
 		n.settings, n.headers = b.settingsAt(n.matcher, n.rule)
 	}
 	return all

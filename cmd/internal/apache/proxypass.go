@@ -99,12 +99,16 @@ func (b *builder) slashless(r *rule, d *Directive) {
 // terms are how a backend is spoken to: what ProxyPass itself says, and the
 // directives of the host.
 func (b *builder) terms(d *Directive, at matcher, url string, options []string) backend {
-	wanted := backend{url: url}
+	wanted := backend{url: url, trust: b.trusts(d, url)}
 	if preserve := b.setting("ProxyPreserveHost", at); preserve != nil {
 		wanted.preserve = strings.EqualFold(preserve.arg(0), "on")
 		wanted.preserved = []*Directive{preserve}
 	}
-	if timeout := b.host.last("ProxyTimeout"); timeout != nil {
+	timeout := b.host.last("ProxyTimeout")
+	if timeout == nil {
+		timeout = lastOf(b.host.own, "Timeout") // that of the main server becomes [timeouts] first_byte
+	}
+	if timeout != nil {
 		wanted.timeout, wanted.timed = b.duration(timeout, timeout.arg(0)), timeout
 	}
 	for _, section := range b.host.ownFirst("Proxy") {

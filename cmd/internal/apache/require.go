@@ -127,7 +127,11 @@ func (via transport) entity(args []string, d *Directive) admission {
 		networks, err := parseNetworks(rest)
 		return admission{allow: networks, err: err}
 	case "local":
-		return admission{allow: []string{"127.0.0.0/8", "::1"}}
+		return admission{allow: thisMachine()}
+	case "host", "forward-dns":
+		if len(rest) == 1 && strings.EqualFold(rest[0], "localhost") {
+			return admission{allow: thisMachine()}
+		}
 	case "valid-user":
 		return admission{login: true}
 	case "ssl":

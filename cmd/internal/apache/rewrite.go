@@ -81,8 +81,9 @@ func (b *builder) rewriteRules() []*rule {
 		}
 	}
 	var rules []*rule
-	for _, step := range b.rewriteSteps(scope) {
-		rules = append(rules, b.rewriteRule(step, rules)...)
+	steps := b.rewriteSteps(scope)
+	for i, step := range steps {
+		rules = append(rules, b.rewriteRule(step, steps[i+1:])...)
 	}
 	return rules
 }
@@ -93,14 +94,18 @@ func inherits(scope []*Directive) bool {
 }
 
 // rewriteRule turns one step into a rule: none if it never applies here, or if it
-// can't be carried, which is told.
-func (b *builder) rewriteRule(step rewriteStep, before []*rule) []*rule {
+// can't be carried, which is told. rest are the steps after it.
+func (b *builder) rewriteRule(step rewriteStep, rest []rewriteStep) []*rule {
 	if b.forbidsTrace(step) {
 		b.notNeededAll(step, "gateway never passes TRACE on")
 		return nil
 	}
 	if step.servesSinglePage() {
 		return nil // a setting of the folder: see singlePage
+	}
+	m, groups, err := step.matcher()
+	if err == nil && b.needsNoRule(step, m, rest) {
+		return nil
 	}
 	c := b.judge(step)
 	switch {
@@ -110,29 +115,39 @@ func (b *builder) rewriteRule(step rewriteStep, before []*rule) []*rule {
 	case c.never != "":
 		b.notNeededAll(step, c.never)
 		return nil
-	}
-	if step.has("C", "S", "N") {
-		b.lostStep(step, "rules that jump over others or begin anew have no like")
-		return nil
-	}
-	written, negated := strings.CutPrefix(step.rule.arg(0), "!")
-	written, step.target = rooted(written, step.rule.arg(1))
-	m, groups, err := parsePattern(written, step.has("NC"))
-	if err == nil && negated {
-		err = fmt.Errorf("a pattern that must not fit has no like")
-	}
-	if err != nil {
+	case err != nil:
 		b.lostStep(step, err.Error())
 		return nil
 	}
+	_, step.target = rooted(step.rule.arg(0), step.rule.arg(1))
 	if c.only != nil {
 		m, groups = b.narrow(m, groups, *c.only, step)
 	}
 	r := &rule{matcher: m, except: c.except, stage: rewriting, from: step.all()}
+	b.tellFiles(c.files)
 	if c.websocket {
 		return b.websocketRule(r, step, groups)
 	}
 	return b.rewriteAction(r, step, groups, c.groups)
+}
+
+// matcher is for the paths that fit the rule's pattern.
+func (s rewriteStep) matcher() (m matcher, groups string, err error) {
+	if s.has("C", "S", "N") {
+		return m, "", fmt.Errorf("rules that jump over others or begin anew have no like")
+	}
+	if strings.HasPrefix(s.rule.arg(0), "!") {
+		return m, "", fmt.Errorf("a pattern that must not fit has no like")
+	}
+	pattern, _ := rooted(s.rule.arg(0), s.rule.arg(1))
+	return parsePattern(pattern, s.has("NC"))
+}
+
+// tellFiles tells of files that httpd would look for before it asks a backend.
+func (b *builder) tellFiles(conditions []*Directive) {
+	for _, d := range conditions {
+		b.ledger.lost(d, "gateway looks for no file first, and asks the backend for all of these paths", "if files must be sent from a folder, write a [[site.route]] with root for their paths")
+	}
 }
 
 // narrow takes the pattern of a condition on the path in place of a rule's own

@@ -3,17 +3,19 @@ package apache
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // judgement is what the conditions of a RewriteRule come to in this host.
 type judgement struct {
-	never     string    // why the rule never applies; ""
-	only      *matcher  // paths to which it is limited
-	except    []matcher // paths to which it does not apply
-	groups    []string  // what %0 to %9 hold
-	websocket bool      // it is for WebSockets
-	err       error     // a condition that gateway can't ask
+	never     string       // why the rule never applies; ""
+	only      *matcher     // paths to which it is limited
+	except    []matcher    // paths to which it does not apply
+	groups    []string     // what %0 to %9 hold
+	websocket bool         // it is for WebSockets
+	files     []*Directive // that ask whether there is no file for the path
+	err       error        // a condition that gateway can't ask
 }
 
 // truth is what is known of a condition before any request.
@@ -29,10 +31,15 @@ const (
 // name it is asked for.
 func (b *builder) judge(step rewriteStep) judgement {
 	var j judgement
+	group := j // before the conditions that are joined by OR
 	var either, anyYes bool
 	var pending error
 	for _, d := range step.conditions {
 		holds, err := b.condition(d, &j)
+		if step.has("P") && asksForNoFile(d) {
+			holds, err = yes, nil
+			j.files = append(j.files, d)
+		}
 		either = hasFlag(d.arg(2), "OR", "ornext")
 		switch {
 		case holds == yes:
@@ -46,14 +53,16 @@ func (b *builder) judge(step rewriteStep) judgement {
 			}
 			continue
 		}
-		if !anyYes && pending != nil {
+		if anyYes {
+			j.only, j.except = group.only, group.except // of the others none is needed
+		} else if pending != nil {
 			j.err = pending
 		}
 		if holds == no && !anyYes && pending == nil {
 			j.never = "its condition on " + d.arg(0) + " never holds here"
 			return j
 		}
-		anyYes, pending = false, nil
+		anyYes, pending, group = false, nil, j
 	}
 	return j
 }
@@ -86,16 +95,22 @@ func (b *builder) condition(d *Directive, j *judgement) (truth, error) {
 		return b.named(d, j)
 	case "%{REQUEST_URI}":
 		return unknown, b.path(d, j)
-	case "%{HTTP:UPGRADE}", "%{HTTP:CONNECTION}":
-		if strings.Contains(strings.ToLower(pattern), "websocket") || strings.Contains(strings.ToLower(pattern), "upgrade") {
-			if strings.HasPrefix(pattern, "!") {
-				return yes, nil // gateway keeps WebSockets and others on one way
-			}
-			j.websocket = true
-			return unknown, nil
+	}
+	if forWebSockets(d) {
+		if strings.HasPrefix(pattern, "!") {
+			return yes, nil // gateway keeps WebSockets and others on one way
 		}
+		j.websocket = true
+		return unknown, nil
 	}
 	return unknown, fmt.Errorf("gateway can't ask for the condition %s %s", d.arg(0), pattern)
+}
+
+// asksForNoFile reports a condition by which only what is no file goes on.
+func asksForNoFile(d *Directive) bool {
+	tested := strings.ReplaceAll(strings.ToUpper(d.arg(0)), "}/%{", "}%{")
+	file := strings.HasSuffix(tested, "%{REQUEST_FILENAME}") || strings.HasSuffix(tested, "%{DOCUMENT_ROOT}%{REQUEST_URI}")
+	return file && slices.Contains([]string{"!-f", "!-d", "!-l", "!-s"}, d.arg(1))
 }
 
 func onOff(on bool) string {

@@ -46,36 +46,6 @@ func (b *builder) rewriteInternally(r *rule, step rewriteStep, target, groups st
 // sitesOwn reports whether a rule serves the site's own folder.
 func (b *builder) sitesOwn(r *rule) bool { return r.stage == serving }
 
-// websocketRule is the rule that documents of many programs have: WebSockets go
-// to ws:// of the backend to which everything goes. gateway needs no such rule;
-// where only WebSockets go to a backend, it can't tell them from others.
-func (b *builder) websocketRule(r *rule, step rewriteStep, groups string) []*rule {
-	if !step.has("P") {
-		b.lostStep(step, "gateway treats WebSockets like other requests")
-		return nil
-	}
-	where, err := parseTarget(b.firstOf(step.rule))
-	if err != nil {
-		b.lostStep(step, err.Error())
-		return nil
-	}
-	next := decide(b.later, r.matcher)
-	if next != nil && next.kind == proxied && next.backend.url == where.url {
-		b.notNeededAll(step, "WebSockets go the way of all requests to "+where.url+" without a rule of their own")
-		return nil
-	}
-	if next == nil || next.kind != proxied {
-		return b.rewriteProxy(r, step, step.rule.arg(1), groups, nil)
-	}
-	b.lostStep(step, "WebSockets would go to "+where.url+" and other requests for the same paths to "+next.backend.url)
-	return nil
-}
-
-func (b *builder) firstOf(d *Directive) string {
-	url, _ := b.balanced(d, d.arg(1))
-	return url
-}
-
 // exactly is the node of one path.
 func exactly(path string) matcher { return matcher{prefix: path, exact: true} }
 
@@ -84,7 +54,7 @@ func (m matcher) sample() string {
 	if m.re == nil {
 		return m.prefix
 	}
-	if literal := m.literal(); strings.HasPrefix(literal, "/") {
+	if literal := literalPrefix(strings.TrimPrefix(m.pattern, "^")); strings.HasPrefix(literal, "/") {
 		return literal
 	}
 	return "/"

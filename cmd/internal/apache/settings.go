@@ -189,9 +189,7 @@ func (b *builder) tellPassed(all []*Directive, steps []rewriteStep) {
 // servesSinglePage reports a rule that answers what is no file with one page.
 func (s rewriteStep) servesSinglePage() bool {
 	for _, d := range s.conditions {
-		tested := strings.ToUpper(d.arg(0))
-		file := strings.HasSuffix(tested, "%{REQUEST_FILENAME}") || strings.HasSuffix(tested, "%{DOCUMENT_ROOT}%{REQUEST_URI}")
-		if !file || !slices.Contains([]string{"!-f", "!-d", "!-l", "!-s"}, d.arg(1)) {
+		if !asksForNoFile(d) {
 			return false
 		}
 	}

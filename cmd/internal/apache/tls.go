@@ -86,6 +86,21 @@ func (t *translation) managed(h *host) *Directive {
 	return nil
 }
 
+// requiresTLS is MDRequireHttps for a host without TLS whose certificate, on its
+// ports with TLS, mod_md keeps: clients are sent there.
+func (b *builder) requiresTLS() []*rule {
+	d := lastOf(b.host.main, "MDRequireHttps")
+	if d == nil || b.host.tls || b.managed(b.host) == nil {
+		return nil
+	}
+	status := map[string]int{"temporary": 302, "permanent": 301}[strings.ToLower(d.arg(0))]
+	if status == 0 {
+		b.ledger.notNeeded(d, "it is off")
+		return nil
+	}
+	return []*rule{{matcher: matcher{prefix: "/"}, kind: redirected, stage: rewriting, target: "https://{host}{path}", whole: true, status: status, from: []*Directive{d}}}
+}
+
 // nameInCertificate is the first name that the certificate in a file is for.
 func nameInCertificate(path string) string {
 	text, err := os.ReadFile(path)
@@ -126,6 +141,9 @@ func (t *translation) acmeSettings(hosts []*host) {
 	}
 	if d := lastOf(t.main, "MDPrivateKeys"); d != nil {
 		t.acme.set("key_type", keyType(d.Args), d)
+	}
+	if d := lastOf(t.main, "MDProfile"); d != nil {
+		t.acme.set("profile", d.arg(0), d)
 	}
 	if d := lastOf(t.main, "MDCACertificateFile"); d != nil {
 		t.acme.set("ca_file", t.absoluteArg(d), d)

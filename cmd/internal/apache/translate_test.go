@@ -137,6 +137,8 @@ func TestTranslate_ReadsWhoMayCome(t *testing.T) {
 		"Order allow,deny\nAllow from 10.0.0.1":                                     `allow = ["10.0.0.1"]`,
 		"Order deny,allow\nDeny from 10.0.0.9":                                      `deny = ["10.0.0.9"]`,
 		"Order allow,deny":                                                          `deny = ["all"]`,
+		"Order deny,allow\nDeny from all\nAllow from localhost":                     `allow = ["127.0.0.0/8", "::1"]`,
+		"Require host localhost":                                                    `allow = ["127.0.0.0/8", "::1"]`,
 	} {
 		_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "ProxyPass / http://localhost:3000/\n<Location /admin>\n"+guard+"\n</Location>"))
 		if _, route, _ := strings.Cut(apacheLines(made), "path = \"/admin\"\n"); !strings.Contains(route, want+"\n") {
@@ -146,6 +148,16 @@ func TestTranslate_ReadsWhoMayCome(t *testing.T) {
 	_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "ProxyPass / http://localhost:3000/\n<Location />\nRequire ip 10\n</Location>\n<Location /open>\nRequire all granted\n</Location>"))
 	if got := apacheLines(made); !strings.Contains(got, "path = \"/open\"\nbackend = \"localhost-3000\"\nallow = [\"all\"]\n") {
 		t.Errorf("a part that is open again:\n%s", got)
+	}
+}
+
+// Without a Deny line everybody may come, whoever Allow names.
+func TestTranslate_ClosesNothingForAWordThatDecidesNothing(t *testing.T) {
+	for _, guard := range []string{"Allow from trusted.example.org", "Order deny,allow\nAllow from all\nDeny from bad.example.org"} {
+		_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "ProxyPass / http://localhost:3000/\n<Proxy *>\n"+guard+"\n</Proxy>"))
+		if got := apacheLines(made); strings.Contains(got, "deny") || made.Report.Matters() {
+			t.Errorf("%q:\n%s", guard, got)
+		}
 	}
 }
 
@@ -225,6 +237,21 @@ Redirect / https://b.example.com/
 	}
 }
 
+func TestTranslate_SendsClientsToTLSWhereModMDDoes(t *testing.T) {
+	for word, want := range map[string]string{"temporary": "redirect_status = 302\n", "permanent": "redirect_status = 301\n", "off": "backend = \"localhost-3000\"\n"} {
+		_, made := apacheTranslate(t, "Listen 80\nListen 443\nMDomain a.example.com\nMDProfile shortlived\nMDRequireHttps "+word+"\n<VirtualHost *:80>\nServerName a.example.com\nProxyPass / http://localhost:3000/\n</VirtualHost>\n"+
+			"<VirtualHost *:443>\nServerName a.example.com\nSSLEngine on\nProxyPass / http://localhost:3000/\n</VirtualHost>\n")
+		_, plain, _ := strings.Cut(apacheLines(made), "listen = [\"http://:80\"]\n")
+		plain, _, _ = strings.Cut(plain, "[[")
+		if !strings.Contains(plain, want) || strings.Contains(want, "redirect") && !strings.Contains(plain, "redirect = \"https://{host}{path}\"\n") {
+			t.Errorf("%s:\n%s", word, apacheLines(made))
+		}
+		if !strings.Contains(apacheLines(made), "profile = \"shortlived\"\n") {
+			t.Errorf("no profile in\n%s", apacheLines(made))
+		}
+	}
+}
+
 func TestTranslate_WritesOneLogForAll(t *testing.T) {
 	_, made := apacheTranslate(t, `Listen 80
 LogFormat "%h %t" short
@@ -256,6 +283,24 @@ func TestTranslate_TellsOfAFileOfSettingsThatItDoesNotRead(t *testing.T) {
 	_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "DocumentRoot "+root+"/www\n<Directory "+root+"/www>\nAllowOverride All\n</Directory>"))
 	if item := apacheItem(t, made, "AllowOverride"); !item.Matters || !strings.Contains(item.Note, "www/.htaccess") {
 		t.Errorf("got %s", item)
+	}
+}
+
+func TestTranslate_ReadsTargetsOnSockets(t *testing.T) {
+	for _, target := range []string{"unix:/run/app.sock|http://localhost/", "unix:///run/app.sock|http://localhost/", "UNIX:/run//app.sock|ws://localhost/"} {
+		_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "ProxyPass / "+target))
+		if got := apacheLines(made); !strings.Contains(got, "url = \"unix:/run/app.sock\"\n") || made.Report.Matters() {
+			t.Errorf("%s:\n%s", target, got)
+		}
+	}
+}
+
+func TestTranslate_WaitsAsLongAsTheVirtualHostSays(t *testing.T) {
+	for body, want := range map[string]string{"Timeout 300": `first_byte = "5m"`, "Timeout 300\nProxyTimeout 90": `first_byte = "90s"`} {
+		_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "ProxyPass / http://localhost:3000/\n"+body))
+		if got := apacheLines(made); !strings.Contains(got, want+"\n") {
+			t.Errorf("%s: %s is not in\n%s", body, want, got)
+		}
 	}
 }
 
