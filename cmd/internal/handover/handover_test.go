@@ -6,9 +6,12 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // roleEnv makes the test binary the process that is to take over.
@@ -131,6 +134,56 @@ func TestHeir_TellsWhyItCannotTakeOver(t *testing.T) {
 	heir, _ := started(t, "hangs")
 	if err := heir.Prepared(50 * time.Millisecond); err == nil || !strings.Contains(err.Error(), "did not get ready within") {
 		t.Errorf("hangs: %v", err)
+	}
+}
+
+func TestKill_EndsWhatAScriptHasStartedToo(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dir := t.TempDir()
+	pipe, script := filepath.Join(dir, "pipe"), filepath.Join(dir, "gateway")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// The program that hangs is a child of what was started, and has all that it has.
+	if err := os.WriteFile(script, []byte("#!/bin/sh\nsleep 1000 &\necho started >"+pipe+"\nwait\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	heir, err := Start(script, nil, []Socket{{"tcp4", l.Addr().String(), l}}, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.ReadFile(pipe); err != nil {
+		t.Error(err)
+	}
+	heir.Kill()
+	l.Close()
+	again, over := time.NewTicker(10*time.Millisecond), time.After(patience)
+	defer again.Stop()
+	for {
+		free, err := net.Listen("tcp4", l.Addr().String())
+		if err == nil {
+			free.Close()
+			return
+		}
+		select {
+		case <-again.C:
+		case <-over:
+			t.Fatalf("something still has the socket: %v", err)
+		}
+	}
+}
+
+func TestFind_JoinsTheJobOfTheGatewayThatServes(t *testing.T) {
+	heir, _ := started(t, "serves")
+	if err := heir.Prepared(patience); err != nil {
+		t.Fatal(err)
+	}
+	if group, err := unix.Getpgid(heir.cmd.Process.Pid); err != nil || group != unix.Getpgrp() {
+		t.Errorf("group %d, %v: Ctrl-C would not end it with this one, whose group is %d", group, err, unix.Getpgrp())
 	}
 }
 

@@ -43,7 +43,9 @@ func Start(program string, args []string, sockets []Socket, stderr *os.File) (*H
 	h.cmd.Env = heirEnvironment(os.Environ())
 	h.cmd.Stdout, h.cmd.Stderr = os.Stdout, h.said
 	h.cmd.ExtraFiles = []*os.File{theirs, stderr}
-	h.cmd.SysProcAttr = &syscall.SysProcAttr{}
+	// In a group of its own, so that it is ended with all that it has started: a
+	// script whose program hangs must not leave that behind, with our sockets.
+	h.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	lendPowers(h.cmd.SysProcAttr)
 	// Once it serves, the pipe of its standard error is closed at its end alone.
 	h.cmd.WaitDelay = time.Second
@@ -153,6 +155,11 @@ func (h *Heir) explain(err error, when string, within time.Duration) error {
 
 // Kill ends a heir that is not wanted, and waits until it is gone.
 func (h *Heir) Kill() {
+	select {
+	case <-h.gone: // the number of its group may be somebody else's by now
+	default:
+		_ = syscall.Kill(-h.cmd.Process.Pid, syscall.SIGKILL) // a gateway has left that group, see Find
+	}
 	_ = h.cmd.Process.Kill()
 	<-h.gone
 	_ = h.wire.conn.Close()

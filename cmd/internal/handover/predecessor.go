@@ -26,6 +26,10 @@ func Find() (*Predecessor, error) {
 	if err := os.Unsetenv(environment); err != nil {
 		return nil, err
 	}
+	// We are one job of a terminal: Ctrl-C is for both.
+	if group, err := unix.Getpgid(os.Getppid()); err == nil {
+		_ = unix.Setpgid(0, group) // it is no reason not to serve
+	}
 	unix.CloseOnExec(wireFD)
 	unix.CloseOnExec(stderrFD)
 	w, err := newWire(os.NewFile(wireFD, "predecessor"))
