@@ -19,6 +19,9 @@ import (
 type reloadReport struct {
 	Problems []string `json:"problems,omitempty"` // nothing was changed because of them
 	Changes  []string `json:"changes"`            // empty: the file says what it said
+	// TakenOver tells that another gateway serves since an upgrade that was waited
+	// for: it is the one to ask.
+	TakenOver bool `json:"taken_over,omitempty"`
 }
 
 func newReloadCommand() *cobra.Command {
@@ -35,8 +38,8 @@ answer.`,
 	}
 	asJSON := addJSONFlag(command)
 	command.RunE = func(cmd *cobra.Command, _ []string) error {
-		report := reloadReport{}
-		if err := askGateway(cmd, callReload, struct{}{}, &report, true); err != nil {
+		report, err := askReload(cmd)
+		if err != nil {
 			return err
 		}
 		if *asJSON {
@@ -52,6 +55,21 @@ answer.`,
 		return nil
 	}
 	return command
+}
+
+// reloadTries is how many upgrades in a row a reload follows.
+const reloadTries = 5
+
+// askReload asks the gateway that serves, and after an upgrade meanwhile the next
+// one: whoever reloads can't know of it, such as what has renewed a certificate.
+func askReload(cmd *cobra.Command) (reloadReport, error) {
+	for try := 1; ; try++ {
+		report := reloadReport{}
+		err := askGateway(cmd, callReload, struct{}{}, &report, true)
+		if err != nil || !report.TakenOver || try == reloadTries {
+			return report, err
+		}
+	}
 }
 
 func printReload(cmd *cobra.Command, r reloadReport) {
@@ -80,7 +98,7 @@ func (g *gateway) reload(ctx context.Context) reloadReport {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
 	if g.lent.Load() {
-		return reloadReport{Problems: []string{"another gateway has taken over: ask that one"}, Changes: []string{}}
+		return reloadReport{Problems: []string{"another gateway has taken over: ask that one"}, Changes: []string{}, TakenOver: true}
 	}
 	g.manager.Reloading()
 	defer g.tellReady()

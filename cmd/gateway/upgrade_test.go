@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/sys/unix"
 
 	"gateway/cmd/internal/handover"
 )
@@ -186,6 +188,46 @@ func TestUpgrade_TheDutyComesBackWhenTheNewProcessDiesWithIt(t *testing.T) {
 	w.upgraded() // and a good one is welcome
 	if s := w.status(); s.PID != backend || s.Restarts != 0 {
 		t.Errorf("the backend was process %d and is %+v", backend, s)
+	}
+}
+
+func TestUpgrade_AReloadInTheMiddleOfItIsDoneByWhoServesThen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "0s")
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	slow := writeFile(t, t.TempDir(), "gateway", fmt.Sprintf("#!/bin/sh\nread line <%q\nexec %q \"$@\"\n", pipe, builtGateway(t)))
+	if err := os.Chmod(slow, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	type end struct {
+		out  string
+		code int
+	}
+	upgraded, reloaded := make(chan end, 1), make(chan end, 1)
+	do := func(ended chan end, args ...string) {
+		out, code := w.verb(args...)
+		ended <- end{out, code}
+	}
+	go do(upgraded, "upgrade", "--json", "--binary", slow)
+	release, err := os.OpenFile(pipe, os.O_WRONLY, 0) // once the new program has begun
+	if err != nil {
+		t.Fatal(err)
+	}
+	go do(reloaded, "reload")
+	release.Close()
+	var report upgradeReport
+	if got := <-upgraded; json.Unmarshal([]byte(got.out), &report) != nil {
+		t.Fatalf("upgrade: exit code %d: %s", got.code, got.out)
+	}
+	endWithTest(t, report.PID)
+	if got := <-reloaded; got.code != exitDone || strings.Contains(got.out, "another gateway") {
+		t.Errorf("reload: exit code %d: %s", got.code, got.out)
+	}
+	if got := w.running().PID; got != report.PID {
+		t.Errorf("process %d serves, not %d", got, report.PID)
 	}
 }
 
