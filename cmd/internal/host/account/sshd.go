@@ -32,10 +32,20 @@ func (s Settings) words(name string) []string {
 	return strings.Fields(strings.Join(s[name], " "))
 }
 
-// Ports are those that sshd's configuration names. A socket of systemd may
-// listen on others.
+// Ports are those on which sshd's configuration has it listen for others than this
+// host. A socket of systemd, or an option on its command line, may name others.
 func (s Settings) Ports() []int {
 	var ports []int
+	for _, text := range s["listenaddress"] {
+		text, _, _ = strings.Cut(text, " ") // "rdomain ..." may follow
+		at, err := netip.ParseAddrPort(text)
+		if port := int(at.Port()); err == nil && !at.Addr().IsLoopback() && !slices.Contains(ports, port) {
+			ports = append(ports, port)
+		}
+	}
+	if len(ports) > 0 {
+		return ports
+	}
 	for _, text := range s.words("port") {
 		if n, err := strconv.Atoi(text); err == nil && n > 0 && n < 1<<16 {
 			ports = append(ports, n)

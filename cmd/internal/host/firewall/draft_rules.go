@@ -18,17 +18,47 @@ func (d *draft) addRule(action string, spec Spec, comment, what, why string) {
 			comment = r.Comment
 		}
 	}
-	// A rule behind one that says the opposite would never be reached.
-	first := action == "deny" && !slices.ContainsFunc(d.ufw.rules, func(r Rule) bool { return r.is(spec) })
+	// ufw leaves a rule that it has in its place.
+	i := slices.IndexFunc(d.ufw.rules, func(r Rule) bool { return r.is(spec) })
+	shadowed := d.ufw.shadowed(spec, action == "allow")
+	var acts []host.Act
+	if shadowed && i >= 0 {
+		acts = append(acts, host.Program{Do: host.Command{Argv: spec.argv("delete", d.ufw.rules[i].Action, "")}})
+	}
+	verb := ""
+	if shadowed || action == "deny" && i < 0 {
+		verb = "prepend"
+	}
 	d.add(host.Change{
 		What: what, Why: why, Switch: action == "deny",
-		Acts: []host.Act{host.Program{Do: host.Command{Argv: spec.argv(action, comment, first)}}},
+		Acts: append(acts, host.Program{Do: host.Command{Argv: spec.argv(verb, action, comment)}}),
+	})
+}
+
+// shadowed tells whether a rule for everybody says the opposite before an entry's
+// own rule is reached, which would then have no effect. A rule for some only is an
+// exception that is meant; what lets everybody in to a port is never put in front.
+func (u ufw) shadowed(spec Spec, opens bool) bool {
+	if spec.App != "" || opens && !spec.From.IsValid() {
+		return false
+	}
+	return slices.ContainsFunc(spec.families(u.ipv6), func(family int) bool {
+		for _, r := range u.rules {
+			switch {
+			case r.Family != family:
+			case r.is(spec):
+				return false
+			case r.everybody() && r.opens() != opens && (r.Proto == "any" || r.Proto == spec.Proto) && overlap(r.Ports, spec.Ports):
+				return true
+			}
+		}
+		return false
 	})
 }
 
 // drawAllow lets in what is named, if no rule does yet.
 func (d *draft) drawAllow(spec Spec) {
-	if d.ufw.has(spec, true) || d.unknown(spec) {
+	if d.ufw.has(spec, true) && !d.ufw.shadowed(spec, true) || d.unknown(spec) {
 		return
 	}
 	if spec.App == "" && !spec.From.IsValid() && spec.Proto == "tcp" {
@@ -66,7 +96,7 @@ func (d *draft) drawDeny(spec Spec, ssh []Door) {
 			return
 		}
 	}
-	if !d.ufw.has(spec, false) && !d.unknown(spec) {
+	if (!d.ufw.has(spec, false) || d.ufw.shadowed(spec, false)) && !d.unknown(spec) {
 		d.addRule("deny", spec, "", "deny "+spec.String(), "it is asked for")
 	}
 }

@@ -175,7 +175,7 @@ func TestPlan_PutsTheFilesOfUFWIntoTheJournalBeforeItsFirstCommand(t *testing.T)
 func TestPlan_HasNothingToDoForAFirewallThatIsAsWanted(t *testing.T) {
 	for name, rules := range map[string][]string{
 		"by port":  {"allow tcp 22", "allow tcp 443", "allow tcp 8080", "deny tcp 25"},
-		"by range": {"limit any 1:1024", "allow tcp 8080", "deny tcp 25"},
+		"by range": {"deny tcp 25", "limit any 1:1024", "allow tcp 8080"},
 		"by list":  {"allow tcp 22,80,443", "allow tcp 8080", "deny tcp 25"},
 	} {
 		h := newFWHost(t)
@@ -194,9 +194,22 @@ func TestPlan_FindsThePortOfSSHWhereverItIsSaid(t *testing.T) {
 		want    []string
 	}{
 		"in the configuration": {func(h *fwHost) { h.answers["/usr/sbin/sshd -T"] = "port 2222\nport 22\n" }, []string{"22", "2222"}},
+		"by its addresses": {func(h *fwHost) {
+			h.answers["/usr/sbin/sshd -T"] = "port 22\nlistenaddress 0.0.0.0:2222\nlistenaddress [::]:2222\nlistenaddress 127.0.0.1:22\n"
+			h.around.Listeners = func(context.Context) ([]host.Listener, error) { return nil, nil }
+		}, []string{"2222"}},
+		"not by what a login forwards": {func(h *fwHost) {
+			h.around.Listeners = func(context.Context) ([]host.Listener, error) {
+				return []host.Listener{
+					{Address: "0.0.0.0:9000", Command: `"sshd: alice@pts/0"`},
+					{Address: "0.0.0.0:9001", Command: `"sshd: alice@notty"`, Unit: "ssh.service"},
+					{Address: "0.0.0.0:9002", Command: `"sshd-session: alice@pts/0"`, Unit: "ssh.service"},
+				}, nil
+			}
+		}, []string{"22"}},
 		"by what it listens on": {func(h *fwHost) {
 			h.around.Listeners = func(context.Context) ([]host.Listener, error) {
-				return []host.Listener{{Address: "[::]:2022", Command: `"sshd: x"`}, {Address: "127.0.0.1:6010", Command: `"sshd: alice@pts/0"`}, {Address: "0.0.0.0:80", Command: "/usr/sbin/nginx"}}, nil
+				return []host.Listener{{Address: "[::]:2022", Command: `"sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups"`}, {Address: "127.0.0.1:6010", Command: `"sshd: alice@pts/0"`}, {Address: "0.0.0.0:80", Command: "/usr/sbin/nginx"}}, nil
 			}
 		}, []string{"22", "2022"}},
 		"by a socket of systemd": {func(h *fwHost) {
@@ -280,12 +293,23 @@ func TestPlan_MeetsWhatIsThereAlready(t *testing.T) {
 		"allow an unknown one":           {func(h *fwHost) *Step { return Allow(fwSpecs(t, "Nginx"), h.around) }, nil, []string{`REFUSED ufw knows no application "Nginx"`}},
 		"deny":                           {func(h *fwHost) *Step { return Deny(fwSpecs(t, "25"), h.around) }, nil, []string{"* deny 25/tcp\n  ufw prepend deny 25/tcp"}},
 		"deny what is allowed":           {func(h *fwHost) *Step { return Deny(fwSpecs(t, "25"), h.around) }, func(t *testing.T, h *fwHost) { fwRules(t, h, "allow tcp 25") }, []string{"\n  ufw deny 25/tcp"}},
-		"deny ssh":                       {func(h *fwHost) *Step { return Deny(fwSpecs(t, "20:25/tcp"), h.around) }, nil, []string{"REFUSED ssh needs port 22"}},
-		"deny ssh by name":               {func(h *fwHost) *Step { return Deny(fwSpecs(t, "OpenSSH"), h.around) }, nil, []string{"REFUSED ssh needs port 22"}},
-		"deny ssh from elsewhere":        {func(h *fwHost) *Step { return Deny(fwSpecs(t, "22 from 10.0.0.0/8"), h.around) }, func(_ *testing.T, h *fwHost) { h.from(far, "192.0.2.1:22") }, []string{"ufw prepend deny proto tcp from 10.0.0.0/8"}},
-		"deny ssh from here":             {func(h *fwHost) *Step { return Deny(fwSpecs(t, "22 from 10.0.0.0/8"), h.around) }, func(_ *testing.T, h *fwHost) { h.from(near, "10.0.0.1:22") }, []string{"REFUSED ssh needs port 22"}},
-		"deny a site":                    {func(h *fwHost) *Step { return Deny(fwSpecs(t, "WWW Full"), h.around) }, nil, []string{"REFUSED api.example.com needs port 443: take the port out of `listen`"}},
-		"a broken sshd_config":           {nil, func(_ *testing.T, h *fwHost) { fwFail(h, "/usr/sbin/sshd -T") }, []string{"NOTE sshd does not tell its ports", "open port 22"}},
+		"deny what a range lets in": {func(h *fwHost) *Step { return Deny(fwSpecs(t, "8005"), h.around) }, func(t *testing.T, h *fwHost) { fwRules(t, h, "allow tcp 8000:8010", "limit tcp 8005") },
+			[]string{"\n  ufw delete limit 8005/tcp\n  ufw prepend deny 8005/tcp"}},
+		"deny that is denied too late": {func(h *fwHost) *Step { return Deny(fwSpecs(t, "8005"), h.around) }, func(t *testing.T, h *fwHost) { fwRules(t, h, "allow any 8005", "deny tcp 8005") },
+			[]string{"\n  ufw delete deny 8005/tcp\n  ufw prepend deny 8005/tcp"}},
+		"deny but for a network": {func(h *fwHost) *Step { return Deny(fwSpecs(t, "8005"), h.around) }, func(t *testing.T, h *fwHost) {
+			fwRules(t, h, "allow tcp 8005 10.0.0.0/8", "deny tcp 8005")
+		}, []string{"!ufw "}},
+		"allow a network what is denied to all": {func(h *fwHost) *Step { return Allow(fwSpecs(t, "8005 from 10.0.0.0/8"), h.around) }, func(t *testing.T, h *fwHost) { fwRules(t, h, "deny any 8000:8010") },
+			[]string{"\n  ufw prepend allow proto tcp from 10.0.0.0/8 to any port 8005"}},
+		"allow a range with a hole": {func(h *fwHost) *Step { return Allow(fwSpecs(t, "8000:8010"), h.around) }, func(t *testing.T, h *fwHost) { fwRules(t, h, "deny tcp 8005") },
+			[]string{"\n  ufw allow 8000:8010/tcp"}},
+		"deny ssh":                {func(h *fwHost) *Step { return Deny(fwSpecs(t, "20:25/tcp"), h.around) }, nil, []string{"REFUSED ssh needs port 22"}},
+		"deny ssh by name":        {func(h *fwHost) *Step { return Deny(fwSpecs(t, "OpenSSH"), h.around) }, nil, []string{"REFUSED ssh needs port 22"}},
+		"deny ssh from elsewhere": {func(h *fwHost) *Step { return Deny(fwSpecs(t, "22 from 10.0.0.0/8"), h.around) }, func(_ *testing.T, h *fwHost) { h.from(far, "192.0.2.1:22") }, []string{"ufw prepend deny proto tcp from 10.0.0.0/8"}},
+		"deny ssh from here":      {func(h *fwHost) *Step { return Deny(fwSpecs(t, "22 from 10.0.0.0/8"), h.around) }, func(_ *testing.T, h *fwHost) { h.from(near, "10.0.0.1:22") }, []string{"REFUSED ssh needs port 22"}},
+		"deny a site":             {func(h *fwHost) *Step { return Deny(fwSpecs(t, "WWW Full"), h.around) }, nil, []string{"REFUSED api.example.com needs port 443: take the port out of `listen`"}},
+		"a broken sshd_config":    {nil, func(_ *testing.T, h *fwHost) { fwFail(h, "/usr/sbin/sshd -T") }, []string{"NOTE sshd does not tell its ports", "open port 22"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newFWHost(t)
@@ -349,6 +373,8 @@ func TestParseSpec_ReadsWhatAnAdminWrites(t *testing.T) {
 		"8080":                     "8080/tcp",
 		" 8080/udp ":               "8080/udp",
 		"80,443/tcp":               "80,443/tcp",
+		"443,80":                   "80,443/tcp", // ufw keeps them so
+		"9000,443,80:90,80,443":    "80,80:90,443,9000/tcp",
 		"6000:6007/udp":            "6000:6007/udp",
 		"5432/tcp from 10.0.0.0/8": "5432/tcp from 10.0.0.0/8",
 		"22 from 192.0.2.7":        "22/tcp from 192.0.2.7",
@@ -377,6 +403,8 @@ func TestParseSpec_ReadsWhatAnAdminWrites(t *testing.T) {
 		"a;b":                                    "neither a port",
 		"22 from 10.0.0.1/8":                     "as in 10.0.0.0/8",
 		"22 from here":                           "no address",
+		"22 from 0.0.0.0/0":                      "is everybody",
+		"22 from ::/0":                           "is everybody",
 		"1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16": "more than 15",
 	} {
 		if spec, err := ParseSpec(text); err == nil || !strings.Contains(err.Error(), want) {
@@ -520,7 +548,7 @@ func FuzzParseSpec_GivesUFWNothingOdd(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, word := range spec.argv("allow", "", false)[2:] {
+		for _, word := range spec.argv("", "allow", "")[2:] {
 			if word == "" || word[0] == '-' || strings.ContainsAny(word, "\n\x00\x1b'\"") {
 				t.Errorf("%q gives %q", text, word)
 			}

@@ -169,13 +169,19 @@ func TestHost_TheVerbsOfTheFirewallDoAsTheySay(t *testing.T) {
 	t.Parallel() // most of the time is spent waiting for closed ports
 	h, key := fwBoot(t)
 	fwDo(t, h, "firewall", "enable", "--yes")
-	fwDo(t, h, "firewall", "allow", "8000", "5432/tcp from 10.0.0.0/8", "WWW Full", "--yes")
-	fwPorts(t, h, map[int]string{8000: "open", 80: "closed", 5432: "filtered"})
+	fwDo(t, h, "firewall", "allow", "8000", "5432/tcp from 10.0.0.0/8", "9443,8081/tcp", "WWW Full", "--yes")
+	fwPorts(t, h, map[int]string{8000: "open", 80: "closed", 8081: "closed", 5432: "filtered"})
 	if out := fwDo(t, h, "firewall", "allow", "8000/tcp", "--yes"); !strings.Contains(out, "nothing to do") {
 		t.Errorf("allowed twice:\n%s", out)
 	}
 	fwDo(t, h, "firewall", "deny", "8000", "--yes", "--confirm-within", "0")
 	fwPorts(t, h, map[int]string{8000: "filtered"})
+	fwDo(t, h, "firewall", "allow", "8800:8900", "8850", "--yes")
+	fwDo(t, h, "firewall", "deny", "8850", "--yes")
+	fwDo(t, h, "firewall", "allow", "8850 from "+hosttest.ClientIs, "--yes")
+	if got := h.Port(t, hosttest.Address, 8850) + " " + h.Port(t, hosttest.Address6, 8850); got != "closed filtered" {
+		t.Errorf("a port of a range that is denied but for one address: %s", got)
+	}
 	for _, words := range [][]string{{"ssh needs port 22", "deny", "22"}, {"ssh needs port 22", "deny", "OpenSSH"}, {"api.example.com needs port 443", "deny", "80,443/tcp"}} {
 		if r := h.Gateway(t, append([]string{"setup", "firewall"}, append(words[1:], "--yes")...)...); r.Code != 1 || !strings.Contains(r.Stdout, words[0]) {
 			t.Errorf("%q: %+v", words[1:], r)

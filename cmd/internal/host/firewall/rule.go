@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"encoding/hex"
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -114,23 +115,43 @@ func (r Rule) covers(port int) bool {
 }
 
 func portIn(ports string, port int) bool {
+	return slices.ContainsFunc(rangesOf(ports), func(r portRange) bool { return r.low <= port && port <= r.high })
+}
+
+// portRange is one port, or all from one to another.
+type portRange struct{ low, high int }
+
+// rangesOf reads "22", "80,443", "6000:6007" and "any"; what is none is left out.
+func rangesOf(ports string) []portRange {
 	if ports == "any" {
-		return true
+		return []portRange{{1, math.MaxUint16}}
 	}
-	return slices.ContainsFunc(strings.Split(ports, ","), func(part string) bool {
+	var all []portRange
+	for part := range strings.SplitSeq(ports, ",") {
 		first, last, isRange := strings.Cut(part, ":")
+		if !isRange {
+			last = first
+		}
 		low, err := strconv.Atoi(first)
-		if err != nil {
-			return false
+		high, highErr := strconv.Atoi(last)
+		if err == nil && highErr == nil {
+			all = append(all, portRange{low, high})
 		}
-		high := low
-		if isRange {
-			if high, err = strconv.Atoi(last); err != nil {
-				return false
-			}
-		}
-		return low <= port && port <= high
+	}
+	return all
+}
+
+// overlap tells whether two lists of ports have one in common.
+func overlap(one, other string) bool {
+	return slices.ContainsFunc(rangesOf(one), func(a portRange) bool {
+		return slices.ContainsFunc(rangesOf(other), func(b portRange) bool { return a.low <= b.high && b.low <= a.high })
 	})
+}
+
+// everybody tells whether a rule is about all clients of this host, on whatever way
+// they come.
+func (r Rule) everybody() bool {
+	return r.Direction == "in" && !r.From.IsValid() && !r.To.IsValid() && r.Interface == "" && r.FromPorts == ""
 }
 
 // answer is what the rules say about a port.
@@ -149,7 +170,7 @@ func ask(rules []Rule, family, port int, client netip.Addr) answer {
 		if r.Family != family || !r.covers(port) {
 			continue
 		}
-		if everybody := !r.From.IsValid() && !r.To.IsValid() && r.Interface == ""; everybody || r.From.IsValid() && r.From.Contains(client) && r.Interface == "" {
+		if r.everybody() || r.From.IsValid() && r.From.Contains(client) && r.Interface == "" {
 			a.decided, a.open, a.rule = true, r.opens(), r
 			return a
 		}

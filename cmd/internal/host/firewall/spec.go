@@ -1,10 +1,12 @@
 package firewall
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,7 +14,7 @@ import (
 // Spec is what an entry of allow or deny names: ports, and who may reach them;
 // or an application of ufw.
 type Spec struct {
-	Ports string       // "8080", "80,443", "6000:6007"; "" with an application
+	Ports string       // "8080", "80,443", "6000:6007", in rising order; "" with an application
 	Proto string       // "tcp" or "udp"; "" with an application, which knows its own
 	From  netip.Prefix // zero: everybody
 	App   string       // "Nginx Full"
@@ -48,7 +50,20 @@ func parseWhat(what string) (Spec, error) {
 	if proto != "tcp" && proto != "udp" {
 		return Spec{}, fmt.Errorf("%q is no protocol that has ports", proto)
 	}
-	return Spec{Ports: ports, Proto: proto}, checkPorts(ports)
+	return Spec{Ports: sortPorts(ports), Proto: proto}, checkPorts(ports)
+}
+
+// sortPorts brings ports into the order in which ufw keeps them, whatever it is
+// told: by it a rule is known again.
+func sortPorts(ports string) string {
+	all := strings.Split(ports, ",")
+	first := func(part string) int {
+		low, _, _ := strings.Cut(part, ":")
+		n, _ := strconv.Atoi(low) // what is none is refused by checkPorts
+		return n
+	}
+	slices.SortFunc(all, func(a, b string) int { return cmp.Or(cmp.Compare(first(a), first(b)), cmp.Compare(a, b)) })
+	return strings.Join(slices.Compact(all), ",")
 }
 
 // appName is what ufw takes for the name of an application: not what a shell, a
@@ -97,6 +112,8 @@ func parseFrom(text string) (netip.Prefix, error) {
 	switch {
 	case err != nil:
 		return p, fmt.Errorf("%q is no address and no network", text)
+	case p.Bits() == 0:
+		return p, fmt.Errorf("%q is everybody: leave \"from %s\" out", text, text)
 	case p != p.Masked():
 		return p, fmt.Errorf("%q is no network: the part behind /%d must be zero, as in %s", text, p.Bits(), p.Masked())
 	}
@@ -122,11 +139,12 @@ func (s Spec) from() string {
 	return s.From.String()
 }
 
-// argv is ufw's command line for a rule. There is no shell behind it.
-func (s Spec) argv(action, comment string, first bool) []string {
+// argv is ufw's command line for a rule, with a verb ("prepend", "delete") or
+// without. There is no shell behind it.
+func (s Spec) argv(verb, action, comment string) []string {
 	argv := []string{"ufw"}
-	if first {
-		argv = append(argv, "prepend")
+	if verb != "" {
+		argv = append(argv, verb)
 	}
 	argv = append(argv, action)
 	switch {

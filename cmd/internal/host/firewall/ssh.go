@@ -58,13 +58,8 @@ func (s *Step) sshDoors(ctx context.Context, m host.Machine) (doors []Door, note
 
 // sshListens tells the port of a socket of an ssh server that the network reaches.
 func sshListens(l host.Listener) (port int, ok bool) {
-	program, _, _ := strings.Cut(strings.TrimLeft(l.Command, `"`), " ")
-	program = strings.TrimSuffix(program[strings.LastIndexByte(program, '/')+1:], ":") // it calls itself "sshd: /usr/sbin/sshd -D ..."
-	if !slices.Contains([]string{"sshd", "dropbear"}, program) && l.Unit != "ssh.service" && l.Unit != "sshd.service" {
-		return 0, false
-	}
 	at, err := netip.ParseAddrPort(l.Address)
-	if err != nil || at.Addr().IsLoopback() {
+	if err != nil || at.Addr().IsLoopback() || !account.TakesLogins(l) {
 		return 0, false
 	}
 	return int(at.Port()), true

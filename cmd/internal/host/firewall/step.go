@@ -143,8 +143,11 @@ func (s *Step) verifySpecs(u ufw) error {
 		open  bool
 	}{{s.allow, true}, {s.deny, false}} {
 		for _, spec := range wanted.specs {
-			if !u.has(spec, wanted.open) {
+			switch {
+			case !u.has(spec, wanted.open):
 				failed = append(failed, fmt.Errorf("there is no rule for %s, although it was added: `ufw show added` lists them", spec))
+			case u.shadowed(spec, wanted.open):
+				failed = append(failed, fmt.Errorf("the rule for %s has no effect, as one in front of it says otherwise: `ufw status numbered` lists them", spec))
 			}
 		}
 	}
