@@ -223,6 +223,10 @@ func hostScenes() []hostScene {
 				}
 			},
 		}, {
+			name:   "another port by an option, and a setting by its old name in front",
+			seed:   "sed -i '1i ChallengeResponseAuthentication yes' /etc/ssh/sshd_config; echo 'SSHD_OPTS=\"-p 2222\"' >/etc/default/ssh; systemctl restart ssh",
+			before: "key password keyboard-interactive", after: "key", options: []string{"-p", "2222"},
+		}, {
 			name: "an sshd that knows no Include",
 			seed: "sed -i 's/^Include.*/PasswordAuthentication yes/' /etc/ssh/sshd_config; rm -r /etc/ssh/sshd_config.d; systemctl restart ssh\n" +
 				"printf '%s' '#!/bin/sh\n" + hostOldSSHD + "' >/usr/local/sbin/sshd; chmod 755 /usr/local/sbin/sshd",
@@ -242,11 +246,11 @@ func hostScenes() []hostScene {
 func TestHost_WorksHoweverSSHDIsSetUp(t *testing.T) {
 	t.Parallel()
 	h, key := hostWithBoss(t)
-	h.Script(t, "cp -a /etc/ssh /etc/ssh.kept; cp -a /home /srv/home.kept")
+	h.Script(t, "cp -a /etc/ssh /etc/ssh.kept; cp -a /etc/default/ssh /srv/default.kept; cp -a /home /srv/home.kept")
 	for _, scene := range hostScenes() {
 		t.Run(scene.name, func(t *testing.T) {
 			t.Cleanup(func() {
-				h.Script(t, "rm -rf /etc/ssh /home /srv/homes /usr/local/sbin/sshd; cp -a /etc/ssh.kept /etc/ssh; cp -a /srv/home.kept /home; systemctl restart ssh")
+				h.Script(t, "rm -rf /etc/ssh /home /srv/homes /usr/local/sbin/sshd; cp -a /etc/ssh.kept /etc/ssh; cp -a /srv/default.kept /etc/default/ssh; cp -a /srv/home.kept /home; systemctl restart ssh")
 			})
 			h.Script(t, scene.seed)
 			before := h.Tree(t, "/var/lib/gateway")

@@ -48,20 +48,26 @@ func offers(ctx context.Context, address, user string) (bool, error) {
 
 var errNothingToSay = errors.New("gateway only asks")
 
+// offerPause is how long the first pause between two questions is; each is twice
+// the one before. Since OpenSSH 9.8 an sshd shuts out who comes and goes without a
+// login too often, this host as well (PerSourcePenalties: after 15 times).
+const offerPause = 50 * time.Millisecond
+
 // awaitNoOffer waits until the running sshd takes no password. It need not answer
-// at every address: a host may be configured for IPv6 and have none.
-func (s *Step) awaitNoOffer(ctx context.Context, addresses []string) error {
+// at every address: a host may be configured for IPv6 and have none. Where it
+// listens is asked each time, since it does not for a moment while it reloads.
+func (s *Step) awaitNoOffer(ctx context.Context, addresses func(context.Context) []string) error {
 	ctx, cancel := context.WithTimeout(ctx, offerTime)
 	defer cancel()
-	for {
-		wrong := s.offerAt(ctx, addresses)
+	for pause := offerPause; ; pause *= 2 {
+		wrong := s.offerAt(ctx, addresses(ctx))
 		if wrong == nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return wrong
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }
@@ -74,7 +80,7 @@ func (s *Step) offerAt(ctx context.Context, addresses []string) error {
 		asked, err := s.offers(ctx, address, "root")
 		switch {
 		case asked:
-			return fmt.Errorf("the running sshd still asks for a password at %s, although its configuration says no", address)
+			return fmt.Errorf("the running sshd still asks for a password at %s, although its configuration says no: does it have an option on its command line that says otherwise (SSHD_OPTS in /etc/default/ssh, `systemctl cat ssh`)?", address)
 		case err != nil:
 			silent = fmt.Errorf("sshd does not answer at %s: %w", address, err)
 		default:

@@ -20,6 +20,16 @@ type line struct {
 	match   string // the condition of the Match block that it is in, "" outside of any
 }
 
+// sets tells whether a directive is about a setting, under whatever name sshd knows
+// it by.
+func (l line) sets(name string) bool {
+	switch l.keyword {
+	case "challengeresponseauthentication", "skeyauthentication": // until OpenSSH 8.7; aliases since then
+		return name == "kbdinteractiveauthentication"
+	}
+	return l.keyword == name
+}
+
 // includeDepth is how deep files may include one another (servconf.h of OpenSSH).
 const includeDepth = 16
 
@@ -138,7 +148,7 @@ func words(value string) []string {
 // firstFor finds the line whose value of a keyword counts: the first outside of
 // Match blocks, or, where in a block is asked for, the first in any.
 func firstFor(lines []line, keyword string, inMatch bool) (line, bool) {
-	i := slices.IndexFunc(lines, func(l line) bool { return l.keyword == keyword && (l.match != "") == inMatch })
+	i := slices.IndexFunc(lines, func(l line) bool { return l.sets(keyword) && (l.match != "") == inMatch })
 	if i < 0 {
 		return line{}, false
 	}

@@ -70,7 +70,7 @@ func exceptions(lines []line, all []setting) []line {
 	var found []line
 	for _, l := range lines {
 		for _, s := range all {
-			if s.everyone && l.match != "" && l.keyword == s.name() && l.file != dropInFile && !strings.EqualFold(l.value, s.value) {
+			if s.everyone && l.match != "" && l.sets(s.name()) && l.file != dropInFile && !strings.EqualFold(l.value, s.value) {
 				found = append(found, l)
 			}
 		}

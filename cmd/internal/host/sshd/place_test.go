@@ -64,6 +64,7 @@ func TestPlaceIncluded_IncludesItselfWhereOthersWouldBeReadBefore(t *testing.T) 
 		"Include is in a Match block":  {mainFile: "Match User bob\nInclude /etc/ssh/sshd_config.d/*.conf\n"},
 		"Include is of another folder": {mainFile: "Include /etc/ssh/other/*.conf\n"},
 		"a file sorts before":          {mainFile: debianMain, "/etc/ssh/sshd_config.d/00-a.conf": "passwordauthentication=yes\n"},
+		"another name is before it":    {mainFile: "ChallengeResponseAuthentication yes\n" + debianMain},
 		"a Match block sorts before":   {mainFile: debianMain, "/etc/ssh/sshd_config.d/00-a.conf": "Match User bob\n\tPasswordAuthentication yes\n"},
 	} {
 		p, err := placeIncluded(sshdMachine(t, files, nil), Default().settings())

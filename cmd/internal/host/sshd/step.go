@@ -20,14 +20,15 @@ type Step struct {
 	expected []string
 	pid      int
 	// offers tells whether the sshd at an address asks a user for a password.
-	offers func(ctx context.Context, address, user string) (bool, error)
+	offers    func(ctx context.Context, address, user string) (bool, error)
+	listeners func(ctx context.Context) ([]host.Listener, error)
 }
 
 // New is the step for a table. Of the users that are expected, an earlier step of
 // the same run makes admins who can log in by key and become root; before
 // anything is closed, the step looks whether that came true.
 func New(c Config, expected []string) *Step {
-	return &Step{config: c, expected: expected, pid: os.Getpid(), offers: offers}
+	return &Step{config: c, expected: expected, pid: os.Getpid(), offers: offers, listeners: host.Listeners}
 }
 
 // Name is the one of the table.

@@ -85,11 +85,20 @@ func TestDaemonOf_KnowsServiceAndSocketUnderEitherName(t *testing.T) {
 
 func TestAddresses_AreThoseThatThisHostReaches(t *testing.T) {
 	s := account.ParseSettings("listenaddress [::]:2222\nlistenaddress 0.0.0.0:2222\nlistenaddress 192.0.2.1:22\n")
-	if got := (daemon{}).addresses(s); !slices.Equal(got, []string{"[::1]:2222", "127.0.0.1:2222", "192.0.2.1:22"}) {
+	if got := (daemon{}).addresses(s, nil); !slices.Equal(got, []string{"[::1]:2222", "127.0.0.1:2222", "192.0.2.1:22"}) {
 		t.Errorf("got %q", got)
 	}
-	if got := (daemon{sockets: []string{"22"}}).addresses(s); !slices.Equal(got, []string{"127.0.0.1:22"}) {
+	if got := (daemon{sockets: []string{"22"}}).addresses(s, nil); !slices.Equal(got, []string{"127.0.0.1:22"}) {
 		t.Errorf("got %q", got)
+	}
+	held := []host.Listener{
+		{Address: "0.0.0.0:2200", Command: `"sshd: /usr/sbin/sshd -D -p 2200 [listener] 0 of 10-100 startups"`},
+		{Address: "[::]:2200", Command: `"sshd: /usr/sbin/sshd -D -p 2200 [listener] 0 of 10-100 startups"`},
+		{Address: "127.0.0.1:6010", Command: `"sshd: alice@pts/0"`},
+		{Address: "0.0.0.0:80", Command: "nginx"},
+	}
+	if got := (daemon{}).addresses(s, held); !slices.Equal(got, []string{"127.0.0.1:2200", "[::1]:2200"}) {
+		t.Errorf("by an option on its command line: got %q", got)
 	}
 }
 
@@ -210,6 +219,10 @@ func TestPlan_OfSomebodyElseThanRootComparesTheFiles(t *testing.T) {
 	}
 }
 
+func sshdAt(addresses ...string) func(context.Context) []string {
+	return func(context.Context) []string { return addresses }
+}
+
 func TestAwaitNoOffer_WaitsForTheReloadAndNamesWhatStillAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
@@ -219,15 +232,16 @@ func TestAwaitNoOffer_WaitsForTheReloadAndNamesWhatStillAsks(t *testing.T) {
 			}
 			return time.Since(begin) < time.Second, nil
 		}}
-		if err := s.awaitNoOffer(t.Context(), []string{"[::1]:22", "127.0.0.1:22"}); err != nil || time.Since(begin) > 2*time.Second {
+		if err := s.awaitNoOffer(t.Context(), sshdAt("[::1]:22", "127.0.0.1:22")); err != nil || time.Since(begin) > 2*time.Second {
 			t.Errorf("after %v: %v", time.Since(begin), err)
 		}
-		if err := s.awaitNoOffer(t.Context(), []string{"[::1]:22"}); err == nil || !strings.Contains(err.Error(), "does not answer at [::1]:22") {
+		if err := s.awaitNoOffer(t.Context(), sshdAt("[::1]:22")); err == nil || !strings.Contains(err.Error(), "does not answer at [::1]:22") {
 			t.Errorf("nobody there: %v", err)
 		}
-		s.offers = func(context.Context, string, string) (bool, error) { return true, nil }
-		if err := s.awaitNoOffer(t.Context(), []string{"127.0.0.1:22"}); err == nil || !strings.Contains(err.Error(), "still asks") {
-			t.Errorf("still asking: %v", err)
+		asked := 0
+		s.offers = func(context.Context, string, string) (bool, error) { asked++; return true, nil }
+		if err := s.awaitNoOffer(t.Context(), sshdAt("127.0.0.1:22")); err == nil || !strings.Contains(err.Error(), "still asks") || asked >= 15 {
+			t.Errorf("still asking %d times: %v", asked, err)
 		}
 	})
 }
@@ -236,7 +250,7 @@ func FuzzParseUnits_NeverPanics(f *testing.F) {
 	f.Add("Id=ssh.socket\nLoadState=loaded\nActiveState=active\nListen=[::]:22 (Stream)\n\nId=x\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		d := daemonOf(parseUnits(text))
-		for _, address := range d.addresses(account.Settings{}) {
+		for _, address := range d.addresses(account.Settings{}, nil) {
 			if address == "" {
 				t.Errorf("an empty address from %q", text)
 			}

@@ -118,17 +118,26 @@ func (d daemon) reloading() string {
 	return "reload " + d.service
 }
 
-// addresses are where a client on this host reaches sshd.
-func (d daemon) addresses(s account.Settings) []string {
-	listening := d.sockets
+// addresses are where a client on this host reaches sshd: where systemd or sshd
+// itself listens, which may be elsewhere than the configuration says, by an option
+// on its command line.
+func (d daemon) addresses(s account.Settings, listeners []host.Listener) []string {
+	listening := slices.Clone(d.sockets)
+	for _, l := range listeners {
+		if account.TakesLogins(l) {
+			listening = append(listening, l.Address)
+		}
+	}
 	if len(listening) == 0 {
 		listening = s["listenaddress"]
 	}
 	var all []string
 	for _, address := range listening {
-		all = append(all, local(address))
+		if at := local(address); !slices.Contains(all, at) {
+			all = append(all, at)
+		}
 	}
-	return slices.Compact(all)
+	return all
 }
 
 // local is the address by which this host itself reaches what listens on a

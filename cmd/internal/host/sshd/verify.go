@@ -54,7 +54,7 @@ func (j judge) unmet(ctx context.Context) ([]host.Refusal, error) {
 func (j judge) contradicted(user string, wanted setting, settings account.Settings) host.Refusal {
 	where := "some line of " + mainFile + " or of a file that it includes"
 	lines, _ := reader{machine: j.machine}.read(mainFile, "", includeDepth)
-	i := slices.IndexFunc(lines, func(l line) bool { return l.keyword == wanted.name() && l.file != dropInFile })
+	i := slices.IndexFunc(lines, func(l line) bool { return l.sets(wanted.name()) && l.file != dropInFile })
 	if i >= 0 {
 		where = fmt.Sprintf("%s:%d", lines[i].file, lines[i].number)
 	}
@@ -80,5 +80,11 @@ func (s *Step) verifyRunning(ctx context.Context, m host.Machine) error {
 	if err != nil {
 		return err
 	}
-	return s.awaitNoOffer(ctx, d.addresses(settings))
+	return s.awaitNoOffer(ctx, func(ctx context.Context) []string {
+		listeners, err := s.listeners(ctx)
+		if err != nil {
+			listeners = nil // then by what the configuration says
+		}
+		return d.addresses(settings, listeners)
+	})
 }
