@@ -3,8 +3,10 @@ package account
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/rsa"
 	"encoding/binary"
 	"fmt"
+	"math/big"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -34,6 +36,18 @@ func accountKey(t testing.TB, seed byte, comment string) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public))) + " " + comment
+}
+
+// accountRSAKey makes the line of a public key that has so many bits, and is else no
+// good: nobody signs with it here.
+func accountRSAKey(t testing.TB, bits uint) string {
+	t.Helper()
+	modulus := new(big.Int).SetBit(big.NewInt(1), int(bits)-1, 1)
+	public, err := ssh.NewPublicKey(&rsa.PublicKey{N: modulus, E: 65537})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public)))
 }
 
 // accountMachine is a machine in a folder: a file for each path.
@@ -157,6 +171,7 @@ func TestParseKeys_KnowsWhatIsTakenForAPublicKey(t *testing.T) {
 		"-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n":                               "private key",
 		"PuTTY-User-Key-File-3: ssh-ed25519\n":                                     "private key",
 		"---- BEGIN SSH2 PUBLIC KEY ----\nabc\n":                                   "ssh-keygen -i",
+		"\xff\xfes\x00s\x00h\x00-\x00":                                             "UTF-16",
 		accountKey(t, 1, "x")[:30] + "\n":                                          "line 1 is no whole public key",
 		"# mine\n" + strings.Replace(accountKey(t, 1, "x"), "AAAAI", "AAAAI\n", 1): "line 2 is no whole public key",
 	} {
@@ -170,6 +185,14 @@ func TestSettings_ListWhatSSHDPrints(t *testing.T) {
 	s := ParseSettings("port 22\nport 2222\nstrictmodes yes\nallowusers alice\nallowusers bob@10.*\nauthorizedkeysfile %h/k /etc/keys/%u/%U .ssh/%%\n")
 	if got := s.Ports(); !reflect.DeepEqual(got, []int{22, 2222}) {
 		t.Errorf("ports %v", got)
+	}
+	for text, want := range map[string][]int{
+		"port 22\nlistenaddress [::]:2222\nlistenaddress 0.0.0.0:2222 rdomain red\nlistenaddress 127.0.0.1:22\n": {2222},
+		"port 22\nlistenaddress 127.0.0.1:22\n": {22}, // better one too many
+	} {
+		if got := ParseSettings(text).Ports(); !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: ports %v", text, got)
+		}
 	}
 	alice := Account{Name: "alice", UID: 7, Home: "/home/alice"}
 	if got := s.KeyFiles(alice); !reflect.DeepEqual(got, []string{"/home/alice/k", "/etc/keys/alice/7", "/home/alice/.ssh/%"}) {
@@ -208,30 +231,35 @@ func TestSettings_AdmitAsTheirListsSay(t *testing.T) {
 
 func TestKeyLogin_JudgesAsSSHDDoes(t *testing.T) {
 	near := netip.MustParseAddr("10.1.2.3")
-	key := accountKey(t, 1, "a")
+	key, rsaKey := accountKey(t, 1, "a"), accountRSAKey(t, 2048)
 	for name, c := range map[string]struct {
 		line     string
 		settings string
 		prepare  func(m host.Machine)
 		why      string // "": usable
 	}{
-		"a plain key":          {line: key},
-		"CRLF":                 {line: key + "\r\n"},
-		"no file":              {why: "none"},
-		"a forced command":     {line: `command="rsync --server" ` + key, why: "only one command"},
-		"restricted":           {line: "restrict " + key, why: "no terminal"},
-		"restricted, but pty":  {line: "restrict,pty " + key},
-		"an expired key":       {line: `expiry-time="20200101" ` + key, why: "expired"},
-		"a key to expire":      {line: `expiry-time="29990101Z" ` + key},
-		"an odd expiry":        {line: `expiry-time="soon" ` + key, why: "expired"},
-		"from elsewhere":       {line: `from="192.0.2.0/24" ` + key, why: "only from"},
-		"from here":            {line: `from="192.0.2.0/24,10.*,!10.9.*" ` + key},
-		"a byte order mark":    {line: byteOrderMark + key, why: "byte order mark"},
-		"a wrapped key":        {line: key[:50] + "\n" + key[50:], why: "no whole public key"},
-		"a CA":                 {line: "cert-authority " + key, why: "signs"},
-		"other key file":       {line: key, settings: "authorizedkeysfile /etc/keys/%u", why: "none"},
-		".ssh 777":             {line: key, prepare: func(m host.Machine) { accountChmod(t, m, "/home/alice/.ssh", 0o777) }, why: "everybody can write"},
-		".ssh 777, not strict": {line: key, settings: "strictmodes no", prepare: func(m host.Machine) { accountChmod(t, m, "/home/alice/.ssh", 0o777) }},
+		"a plain key":                   {line: key},
+		"CRLF":                          {line: key + "\r\n"},
+		"no file":                       {why: "none"},
+		"a forced command":              {line: `command="rsync --server" ` + key, why: "only one command"},
+		"restricted":                    {line: "restrict " + key, why: "no terminal"},
+		"restricted, but pty":           {line: "restrict,pty " + key},
+		"an expired key":                {line: `expiry-time="20200101" ` + key, why: "expired"},
+		"a key to expire":               {line: `expiry-time="29990101Z" ` + key},
+		"an odd expiry":                 {line: `expiry-time="soon" ` + key, why: "expired"},
+		"from elsewhere":                {line: `from="192.0.2.0/24" ` + key, why: "only from"},
+		"from here":                     {line: `from="192.0.2.0/24,10.*,!10.9.*" ` + key},
+		"a byte order mark":             {line: byteOrderMark + key, why: "byte order mark"},
+		"a wrapped key":                 {line: key[:50] + "\n" + key[50:], why: "no whole public key"},
+		"a CA":                          {line: "cert-authority " + key, why: "signs"},
+		"a type that sshd takes":        {line: key, settings: "pubkeyacceptedalgorithms rsa-sha2-512,ssh-ed*"},
+		"a type that sshd refuses":      {line: key, settings: "pubkeyacceptedalgorithms rsa-sha2-512,sk-ssh-ed25519@openssh.com", why: "PubkeyAcceptedAlgorithms"},
+		"the same by the older name":    {line: key, settings: "pubkeyacceptedkeytypes ssh-rsa", why: "PubkeyAcceptedAlgorithms"},
+		"RSA by a signature that holds": {line: rsaKey, settings: "pubkeyacceptedalgorithms rsa-sha2-256\nrequiredrsasize 2048"},
+		"RSA that is too short":         {line: rsaKey, settings: "requiredrsasize 3072", why: "has 2048 bits, and sshd wants 3072"},
+		"other key file":                {line: key, settings: "authorizedkeysfile /etc/keys/%u", why: "none"},
+		".ssh 777":                      {line: key, prepare: func(m host.Machine) { accountChmod(t, m, "/home/alice/.ssh", 0o777) }, why: "everybody can write"},
+		".ssh 777, not strict":          {line: key, settings: "strictmodes no", prepare: func(m host.Machine) { accountChmod(t, m, "/home/alice/.ssh", 0o777) }},
 		"home 775, others in the group": {line: key, prepare: func(m host.Machine) {
 			accountWrite(t, m, "/etc/debian_version", "12", 0o644)
 			accountWrite(t, m, "/etc/group", "shared:x:"+fmt.Sprint(os.Getgid())+":bob\n"+accountGroup, 0o644)

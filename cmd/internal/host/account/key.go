@@ -17,6 +17,7 @@ type Key struct {
 	Options     []string `json:"options,omitempty"`
 	line        string
 	blob        string
+	rsaBits     int // 0: it is no RSA key
 }
 
 // Line is the key as a line of the file, without the end of line.
@@ -65,7 +66,7 @@ func parseKey(line []byte) (Key, error) {
 	}
 	return Key{
 		Type: public.Type(), Fingerprint: ssh.FingerprintSHA256(public), Comment: comment, Options: options,
-		line: string(line), blob: string(public.Marshal()),
+		line: string(line), blob: string(public.Marshal()), rsaBits: rsaBits(public),
 	}, nil
 }
 
@@ -74,6 +75,8 @@ func foreignFormat(text []byte) error {
 	switch {
 	case bytes.Contains(text, []byte("PRIVATE KEY-----")), bytes.HasPrefix(text, []byte("PuTTY-User-Key-File")):
 		return fmt.Errorf("this is a private key, which stays with its owner: give the file whose name ends in .pub")
+	case bytes.HasPrefix(text, []byte("\xff\xfe")), bytes.HasPrefix(text, []byte("\xfe\xff")):
+		return fmt.Errorf("this is in UTF-16, as Windows PowerShell writes what is sent to a file with \">\": give the .pub file itself, or save it as UTF-8")
 	case bytes.Contains(text, []byte("---- BEGIN SSH2 PUBLIC KEY ----")):
 		return fmt.Errorf("this is a key in the format of RFC 4716: convert it with `ssh-keygen -i -f FILE`")
 	}

@@ -40,7 +40,7 @@ func (d Database) KeyLogin(m host.Machine, a Account, s Settings, from netip.Add
 			login.Problems = append(login.Problems, why)
 			continue
 		}
-		login.read(file, text, from)
+		login.read(s, file, text, from)
 	}
 	return login
 }
@@ -54,7 +54,7 @@ func ReadKeyFile(m host.Machine, file string) ([]byte, error) {
 }
 
 // read adds what is in one file of keys.
-func (l *KeyLogin) read(file string, text []byte, from netip.Addr) {
+func (l *KeyLogin) read(s Settings, file string, text []byte, from netip.Addr) {
 	if strings.HasPrefix(string(text), byteOrderMark) {
 		// sshd takes the mark for a part of the first line; ParseKeys passes over it.
 		l.Problems = append(l.Problems, file+" begins with a byte order mark, which hides its first key from sshd")
@@ -66,7 +66,11 @@ func (l *KeyLogin) read(file string, text []byte, from netip.Addr) {
 		l.Problems = append(l.Problems, fmt.Sprintf("%s: %v", file, err))
 	}
 	for _, key := range keys {
-		if why := key.limited(from, time.Now()); why != "" {
+		why := s.rejects(key)
+		if why == "" {
+			why = key.limited(from, time.Now())
+		}
+		if why != "" {
 			l.Problems = append(l.Problems, fmt.Sprintf("%s: the key %s %s", file, key, why))
 			continue
 		}

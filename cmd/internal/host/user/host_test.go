@@ -54,6 +54,7 @@ func TestHost_AnAccountIsMadeWorksAndIsTakenBackWhole(t *testing.T) {
 	h := hosttest.Boot(t, hosttest.Options{})
 	key := hosttest.NewKey(t)
 	h.Write(t, "/root/alice.pub", key.Public+"\r\n", 0o644)
+	h.Write(t, "/etc/sudoers.d/other", "# visudo finds fault with its mode, and sudo does not\n", 0o644)
 	tree, databases := userTree(t, h)
 
 	userDo(t, h, "user", "add", "alice", "--key", "/root/alice.pub", "--sudo=nopasswd", "--shell", "/bin/zsh", "--yes")
@@ -109,6 +110,20 @@ func TestHost_KeysAreAddedWhateverTheirFileIsLike(t *testing.T) {
 	if got := userLogin(t, h, "bob", second, "id -un"); got != "refused" {
 		t.Errorf("the key that was taken away: %q", got)
 	}
+
+	// Where sshd looks elsewhere, they go there.
+	h.Write(t, "/etc/ssh/sshd_config.d/keys.conf", "AuthorizedKeysFile /etc/ssh/keys/of/%u .ssh/authorized_keys\n", 0o644)
+	h.Run(t, "systemctl", "reload", "ssh")
+	before, _ := userTree(t, h)
+	userDo(t, h, "user", "key", "bob", "--add", "/root/second.pub", "--yes")
+	if got := userLogin(t, h, "bob", second, "stat -c '%a %U' /etc/ssh/keys/of /etc/ssh/keys/of/bob"); got != "755 root\n644 root" {
+		t.Errorf("bob with a key below /etc/ssh: %q", got)
+	}
+	userDo(t, h, "undo", "--yes")
+	if after, _ := userTree(t, h); before.Diff(after) != "" {
+		t.Errorf("undo leaves\n%s", before.Diff(after))
+	}
+	h.Script(t, "rm /etc/ssh/sshd_config.d/keys.conf; systemctl reload ssh")
 
 	// What bob puts there himself leads root nowhere.
 	h.Script(t, "rm -rf /data/bob/.ssh; ln -s /etc /data/bob/.ssh; chown -h bob: /data/bob/.ssh")

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -80,8 +81,31 @@ func planKeys(ctx context.Context, s *sight, a account.Account, keys []account.K
 	text := at.text
 	if len(keys) > 0 {
 		text = account.Merge(at.text, keys)
+		p.Notes = append(p.Notes, keptOptions(at, keys)...)
 	}
 	return planKeyFile(s, a, at, text, fmt.Sprintf("add %s to %s", counted(added(at.text, text), "key"), at.file), p)
+}
+
+// keptOptions tells of keys that are there already, with other options than those
+// that are asked for: "from" or "command" may keep the account out all the same.
+func keptOptions(at place, keys []account.Key) []string {
+	var notes []string
+	there, _ := account.ParseKeys(at.text)
+	for _, key := range keys {
+		i := slices.IndexFunc(there, key.Same)
+		if i >= 0 && !slices.Equal(there[i].Options, key.Options) {
+			notes = append(notes, fmt.Sprintf("%s has the key %s already, and it keeps its options there (%s): to have others, take it away first, with `gateway setup user key`",
+				at.file, key, optionsOf(there[i])))
+		}
+	}
+	return notes
+}
+
+func optionsOf(key account.Key) string {
+	if len(key.Options) == 0 {
+		return "none"
+	}
+	return strings.Join(key.Options, ",")
 }
 
 // homeForKeys refuses keys for an account that is there and has no home of its
@@ -102,7 +126,11 @@ func homeForKeys(s *sight, a account.Account, needed bool, p *host.Plan) bool {
 
 // planKeyFile writes the file of keys with a new text, if it is new.
 func planKeyFile(s *sight, a account.Account, at place, text []byte, what string, p *host.Plan) error {
-	acts, mended, err := at.mend(s, len(text) > 0)
+	acts, mended, err := at.mend(s)
+	var made []host.Act
+	if err == nil && len(text) > 0 {
+		made, err = at.folders(s)
+	}
 	if err != nil {
 		return s.unseen(p, "the keys of "+a.Name, err)
 	}
@@ -110,7 +138,6 @@ func planKeyFile(s *sight, a account.Account, at place, text []byte, what string
 		p.Changes = append(p.Changes, host.Change{
 			What: "set owner and mode of " + strings.Join(mended, " and "), Why: "sshd takes no key from what others can write to, and nobody else needs to read it", Acts: acts,
 		})
-		acts = nil
 	}
 	if bytes.Equal(text, at.text) {
 		return nil
@@ -118,7 +145,7 @@ func planKeyFile(s *sight, a account.Account, at place, text []byte, what string
 	p.Changes = append(p.Changes, host.Change{
 		What: what, Why: "whoever holds one of the keys in it can log in as " + a.Name,
 		Diff: host.Diff(at.file, at.text, text),
-		Acts: append(acts, host.File{Path: at.file, Data: text, Perm: at.perm(), Owner: at.owner, Within: at.within}),
+		Acts: append(made, host.File{Path: at.file, Data: text, Perm: at.perm(), Owner: at.owner, Within: at.within}),
 	})
 	return nil
 }
@@ -132,21 +159,32 @@ func (at place) perm() fs.FileMode {
 	return keyFilePerm
 }
 
-// mend makes the folder of the keys if it is needed, and sets right what is there.
-// mended names the latter.
-func (at place) mend(s *sight, needed bool) (acts []host.Act, mended []string, err error) {
+// folders makes what is missing of the way to the file of keys.
+func (at place) folders(s *sight) (acts []host.Act, err error) {
+	perm := keyDirPerm
+	if at.within == "" {
+		perm = 0o755 // sshd goes through it as the account
+	}
+	for dir := path.Dir(at.file); dir != at.within && dir != "/"; dir = path.Dir(dir) {
+		if _, err := s.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+			return acts, err
+		}
+		acts = slices.Insert(acts, 0, host.Act(host.Folder{Path: dir, Perm: perm, Owner: at.owner, Within: at.within}))
+	}
+	return acts, nil
+}
+
+// mend sets right what is there of the folder and the file, and names it.
+func (at place) mend(s *sight) (acts []host.Act, mended []string, err error) {
 	if at.within == "" {
 		return nil, nil, nil
 	}
-	dir := path.Dir(at.file)
 	for _, part := range []struct {
 		path string
 		perm fs.FileMode
-	}{{dir, keyDirPerm}, {at.file, keyFilePerm}} {
+	}{{path.Dir(at.file), keyDirPerm}, {at.file, keyFilePerm}} {
 		info, err := s.Lstat(part.path)
 		switch {
-		case errors.Is(err, fs.ErrNotExist) && part.path == dir && needed:
-			acts = append(acts, host.Folder{Path: dir, Perm: keyDirPerm, Owner: at.owner, Within: at.within})
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
 			return nil, nil, err

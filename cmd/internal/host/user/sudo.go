@@ -80,8 +80,9 @@ func planFree(s *sight, a account.Account, p *host.Plan) error {
 		Diff: host.Diff(ruleFile(a.Name), before, rule(a.Name)),
 		Acts: []host.Act{
 			host.File{Path: ruleFile(a.Name), Data: rule(a.Name), Perm: 0o440},
-			// One bad rule makes sudo refuse everybody, so it is judged at once.
-			host.Program{Do: host.Command{Argv: []string{"visudo", "--check", "--quiet"}}},
+			// One bad rule makes sudo refuse everybody, so it is judged at once; by itself,
+			// since visudo also finds fault with files of others that sudo takes.
+			host.Program{Do: host.Command{Argv: []string{"visudo", "--check", "--file=" + ruleFile(a.Name)}}},
 		},
 	})
 	return nil

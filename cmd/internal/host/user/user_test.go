@@ -174,7 +174,7 @@ add 1 key to /home/alice/.ssh/authorized_keys
   file /home/alice/.ssh/authorized_keys 0600 {1002 1002} in "/home/alice"
 let alice do everything by sudo, without a password
   file /etc/sudoers.d/gateway-alice 0440 {0 0} in ""
-  visudo --check --quiet`
+  visudo --check --file=/etc/sudoers.d/gateway-alice`
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -257,8 +257,13 @@ func TestPlan_MeetsWhatIsThereAlready(t *testing.T) {
 		".ssh 777":                 {Config{Name: "boss"}, func(t *testing.T, h *userHost) { userChmod(t, h, "/home/boss/.ssh", 0o777) }, []string{"set owner and mode of /home/boss/.ssh", "attributes /home/boss/.ssh 0700 {1000 1000} in \"/home/boss\"", "!authorized_keys"}},
 		"keys of root":             {Config{Name: "boss"}, func(t *testing.T, h *userHost) { userChown(t, h, "/home/boss/.ssh/authorized_keys", 0) }, []string{"attributes /home/boss/.ssh/authorized_keys 0600 {1000 1000}"}},
 		".ssh a link of the user":  {Config{Name: "bob", AuthorizedKeys: []string{key}}, func(t *testing.T, h *userHost) { userLink(t, h, "/etc", "/home/bob/.ssh", 1001) }, []string{"REFUSED the keys of bob are not touched: /home/bob/.ssh is a symbolic link that belongs to user 1001", "!  file"}},
-		"keys in a folder of root": {Config{Name: "bob", AuthorizedKeys: []string{key}}, func(_ *testing.T, h *userHost) { h.settings = "authorizedkeysfile /etc/ssh/keys/%u\n" }, []string{"file /etc/ssh/keys/bob 0644 {0 0} in \"\"", "!folder"}},
-		"a key file":               {Config{Name: "bob", KeyFile: "/etc/bob.pub"}, func(t *testing.T, h *userHost) { userWrite(t, h.Machine, "/etc/bob.pub", key+"\r\n", 0o644) }, []string{"add 1 key to /home/bob/.ssh/authorized_keys"}},
+		"keys in a folder of root": {Config{Name: "bob", AuthorizedKeys: []string{key}}, func(_ *testing.T, h *userHost) { h.settings = "authorizedkeysfile /etc/ssh/keys/%u\n" }, []string{"folder /etc/ssh/keys 0755 {0 0} in \"\"", "file /etc/ssh/keys/bob 0644 {0 0} in \"\""}},
+		"keys deep in the home": {Config{Name: "bob", AuthorizedKeys: []string{key}}, func(_ *testing.T, h *userHost) { h.settings = "authorizedkeysfile .config/ssh/keys\n" },
+			[]string{"folder /home/bob/.config 0700 {1001 1001} in \"/home/bob\"", "folder /home/bob/.config/ssh 0700", "file /home/bob/.config/ssh/keys 0600"}},
+		"a key that is there with options": {Config{Name: "boss", AuthorizedKeys: []string{key}}, func(t *testing.T, h *userHost) {
+			userWrite(t, h.Machine, "/home/boss/.ssh/authorized_keys", `from="10.0.0.1",no-pty `+key+"\n", 0o600)
+		}, []string{"NOTE /home/boss/.ssh/authorized_keys has the key ssh-ed25519", `(from="10.0.0.1",no-pty)`, "!add"}},
+		"a key file": {Config{Name: "bob", KeyFile: "/etc/bob.pub"}, func(t *testing.T, h *userHost) { userWrite(t, h.Machine, "/etc/bob.pub", key+"\r\n", 0o644) }, []string{"add 1 key to /home/bob/.ssh/authorized_keys"}},
 		"a private key": {Config{Name: "bob", KeyFile: "/etc/bob"}, func(t *testing.T, h *userHost) {
 			userWrite(t, h.Machine, "/etc/bob", "-----BEGIN OPENSSH PRIVATE KEY-----\nsecret\n", 0o600)
 		}, []string{"REFUSED a key of bob can't be used: /etc/bob: this is a private key", "!secret"}},
