@@ -23,7 +23,7 @@ type admission struct {
 // is lost must not open what it kept closed.
 func (b *builder) access(t *table, sections, all []*Directive) {
 	verify := b.host.last("SSLVerifyClient")
-	if verify != nil && !strings.EqualFold(verify.arg(0), "none") {
+	if verify != nil && asksForCertificate(verify) {
 		b.shut(t, verify, fmt.Errorf("gateway asks no client for a certificate"))
 		return
 	}

@@ -35,6 +35,7 @@ func (b *builder) redirect(d *Directive, location string, at stage) *rule {
 	r := &rule{matcher: matcher{prefix: path}, kind: redirected, stage: at, target: url, status: status, from: []*Directive{d}}
 	groups := ""
 	if d.Is("RedirectMatch") {
+		path, r.except = leavingOut(path)
 		path, url = rooted(path, url)
 		var err error
 		if r.matcher, groups, err = parsePattern(path, false); err != nil {

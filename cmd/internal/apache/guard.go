@@ -82,9 +82,13 @@ func encryption(ds []*Directive, via transport) admission {
 			a.err = fmt.Errorf("gateway has no conditions on TLS")
 		case d.Is("SSLRequireSSL"):
 			a = a.and(via.encrypted())
-		case !strings.EqualFold(d.arg(0), "none"):
+		case asksForCertificate(d):
 			a.err = fmt.Errorf("gateway asks no client for a certificate")
 		}
 	}
 	return a
 }
+
+// asksForCertificate reports SSLVerifyClient require. The optional ones keep nobody
+// out: what goes by the certificate does, and that is told where it stands.
+func asksForCertificate(d *Directive) bool { return strings.EqualFold(d.arg(0), "require") }

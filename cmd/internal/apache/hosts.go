@@ -68,16 +68,6 @@ func (t *translation) readNames(h *host) {
 	}
 }
 
-func hostOf(written string) string {
-	if _, rest, found := strings.Cut(written, "://"); found {
-		written = rest
-	}
-	if end := strings.LastIndexByte(written, ':'); end > 0 && isNumber(written[end+1:]) {
-		written = written[:end]
-	}
-	return strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(written, "/"), "."))
-}
-
 // listener is one Listen.
 type listener struct {
 	address
@@ -159,8 +149,9 @@ func (t *translation) widen(hosts []*host) {
 			if wide < 0 {
 				continue
 			}
+			already := slices.Contains(h.listen, all[wide])
 			h.listen[i] = all[wide]
-			if h.section == nil {
+			if h.section == nil || already {
 				continue
 			}
 			t.tellWidened(h, a, all[wide])

@@ -48,6 +48,26 @@ func parsePattern(written string, ignoreCase bool) (m matcher, groups string, er
 	return matcher{pattern: pattern, re: re}, "", nil
 }
 
+// lookahead is a pattern whose beginning must not go on in some ways.
+var lookahead = regexp.MustCompile(`^(\^?(?:/\??)?)\(\?!((?:[^()\\]|\\.)+)\)(.*)$`)
+
+// leavingOut takes the paths out of a pattern that must not fit, as in
+// "^/(?!\.well-known/)(.*)": RE2 can't say it, but a rule can leave paths to others.
+func leavingOut(pattern string) (without string, except []matcher) {
+	parts := lookahead.FindStringSubmatch(pattern)
+	if parts == nil {
+		return pattern, nil
+	}
+	for out := range strings.SplitSeq(parts[2], "|") {
+		m, _, err := parseConditionPattern("^/"+strings.TrimPrefix(out, "/"), false)
+		if err != nil || !strings.Contains(parts[1], "/") && !strings.HasPrefix(out, "/") {
+			return pattern, nil
+		}
+		except = append(except, m)
+	}
+	return parts[1] + parts[3], except
+}
+
 // rooted writes a pattern that begins with "(.*)" so that its first group does
 // not take the slash that every path begins with: behind a host gateway wants to
 // see that slash.

@@ -15,24 +15,29 @@ func (b *builder) proxyRules() []*rule {
 			b.ledger.lost(d, "it names no target", "write ProxyPass /path http://host:port/path")
 			continue
 		}
-		m, groups, err := b.proxyMatcher(d)
+		m, except, groups, err := b.proxyMatcher(d)
 		if err != nil {
 			b.ledger.lost(d, err.Error(), "write a route for the paths that it means")
 			continue
 		}
-		rules = append(rules, b.proxyRule(d, m, groups, d.Args[1], proxying, d.Args[2:])...)
+		for _, r := range b.proxyRule(d, m, groups, d.Args[1], proxying, d.Args[2:]) {
+			r.except = except
+			rules = append(rules, r)
+		}
 	}
 	return rules
 }
 
-func (b *builder) proxyMatcher(d *Directive) (matcher, string, error) {
+func (b *builder) proxyMatcher(d *Directive) (m matcher, except []matcher, groups string, err error) {
 	if d.Is("ProxyPassMatch") {
-		return parsePattern(d.arg(0), false)
+		pattern, except := leavingOut(d.arg(0))
+		m, groups, err = parsePattern(pattern, false)
+		return m, except, groups, err
 	}
 	if !strings.HasPrefix(d.arg(0), "/") {
-		return matcher{}, "", fmt.Errorf("the path %s does not begin with a slash, so no request fits it", d.arg(0))
+		return m, nil, "", fmt.Errorf("the path %s does not begin with a slash, so no request fits it", d.arg(0))
 	}
-	return matcher{prefix: d.arg(0)}, "", nil
+	return matcher{prefix: d.arg(0)}, nil, "", nil
 }
 
 // proxyRule is a ProxyPass as a rule; none if it can't be carried.

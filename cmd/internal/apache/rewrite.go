@@ -103,7 +103,7 @@ func (b *builder) rewriteRule(step rewriteStep, rest []rewriteStep) []*rule {
 	if step.servesSinglePage() {
 		return nil // a setting of the folder: see singlePage
 	}
-	m, groups, err := step.matcher()
+	m, except, groups, err := step.matcher()
 	if err == nil && b.needsNoRule(step, m, rest) {
 		return nil
 	}
@@ -119,11 +119,12 @@ func (b *builder) rewriteRule(step rewriteStep, rest []rewriteStep) []*rule {
 		b.lostStep(step, err.Error())
 		return nil
 	}
-	_, step.target = rooted(step.rule.arg(0), step.rule.arg(1))
+	pattern, _ := leavingOut(step.rule.arg(0))
+	_, step.target = rooted(pattern, step.rule.arg(1))
 	if c.only != nil {
 		m, groups = b.narrow(m, groups, *c.only, step)
 	}
-	r := &rule{matcher: m, except: c.except, stage: rewriting, from: step.all()}
+	r := &rule{matcher: m, except: append(except, c.except...), stage: rewriting, from: step.all()}
 	b.tellFiles(c.files)
 	if c.websocket {
 		return b.websocketRule(r, step, groups)
@@ -131,16 +132,18 @@ func (b *builder) rewriteRule(step rewriteStep, rest []rewriteStep) []*rule {
 	return b.rewriteAction(r, step, groups, c.groups)
 }
 
-// matcher is for the paths that fit the rule's pattern.
-func (s rewriteStep) matcher() (m matcher, groups string, err error) {
+// matcher is for the paths that fit the rule's pattern, but for some.
+func (s rewriteStep) matcher() (m matcher, except []matcher, groups string, err error) {
 	if s.has("C", "S", "N") {
-		return m, "", fmt.Errorf("rules that jump over others or begin anew have no like")
+		return m, nil, "", fmt.Errorf("rules that jump over others or begin anew have no like")
 	}
 	if strings.HasPrefix(s.rule.arg(0), "!") {
-		return m, "", fmt.Errorf("a pattern that must not fit has no like")
+		return m, nil, "", fmt.Errorf("a pattern that must not fit has no like")
 	}
-	pattern, _ := rooted(s.rule.arg(0), s.rule.arg(1))
-	return parsePattern(pattern, s.has("NC"))
+	pattern, except := leavingOut(s.rule.arg(0))
+	pattern, _ = rooted(pattern, s.rule.arg(1))
+	m, groups, err = parsePattern(pattern, s.has("NC"))
+	return m, except, groups, err
 }
 
 // tellFiles tells of files that httpd would look for before it asks a backend.

@@ -1,7 +1,6 @@
 package apache
 
 import (
-	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -161,47 +160,6 @@ func (t *translation) claimed(h *host, name string) bool {
 		meet := slices.ContainsFunc(s.listen, func(e endpoint) bool { return slices.Contains(h.listen, e.address) && e.tls == h.tls })
 		return meet && slices.Contains(s.names, name)
 	})
-}
-
-// validNames leaves out what gateway takes for no name.
-func (t *translation) validNames(h *host) []string {
-	scope := h.own
-	if h.section == nil {
-		scope = h.main
-	}
-	var names []string
-	for _, name := range h.names() {
-		bare := strings.TrimPrefix(name, "*.")
-		switch {
-		case name == "*" || name == "":
-			for _, d := range named(scope, "ServerAlias") {
-				t.ledger.differently(d, "* is every name: the first site of an address answers for unknown names")
-			}
-		case strings.ContainsAny(bare, "*?") || name != bare && !strings.Contains(bare, "."):
-			for _, d := range named(scope, "ServerAlias", "ServerName") {
-				t.ledger.lost(d, fmt.Sprintf("gateway knows wildcards as a whole first word (*.example.com), not %s", name), "write the names one by one into aliases")
-			}
-		default:
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// nameFor is the name of a host that has none: that of the main server, as in
-// httpd, else the one that its certificate is for.
-func (t *translation) nameFor(h *host) string {
-	name, from := "localhost", "unknown names come to the first site of an address"
-	if d := lastOf(t.main, "ServerName"); d != nil && hostOf(d.arg(0)) != "" {
-		return hostOf(d.arg(0))
-	}
-	if h.tls {
-		if found := nameInCertificate(t.absoluteArg(h.last("SSLCertificateFile"))); found != "" {
-			name, from = found, "the name is that of the certificate"
-		}
-	}
-	t.ledger.differently(h.head(), "it has no ServerName, and a site needs one, so it is called "+name+"; "+from)
-	return name
 }
 
 // print writes the whole file.

@@ -210,6 +210,10 @@ Redirect / http://f.example.com/
 			t.Errorf("%s is not in\n%s", want, got)
 		}
 	}
+	_, joined := apacheTranslate(t, "Listen 7879\nListen [::1]:7879\n<VirtualHost *:7879 [::1]:7879>\nServerName a.example.com\nRedirect / http://b.example.com/\n</VirtualHost>\n")
+	if joined.Report.Matters() || !strings.Contains(apacheLines(joined), "listen = [\"http://:7879\"]\n") {
+		t.Errorf("a host of all addresses and of one:\n%s", apacheLines(joined))
+	}
 	if item := apacheItem(t, made, "<VirtualHost *:9999>"); item.Class != NotNeeded || strings.Contains(got, "never") {
 		t.Errorf("a host that no Listen leads to: %s", item)
 	}
@@ -292,6 +296,46 @@ func TestTranslate_ReadsTargetsOnSockets(t *testing.T) {
 		if got := apacheLines(made); !strings.Contains(got, "url = \"unix:/run/app.sock\"\n") || made.Report.Matters() {
 			t.Errorf("%s:\n%s", target, got)
 		}
+	}
+}
+
+func TestTranslate_LeavesOutThePathsThatAPatternMustNotFit(t *testing.T) {
+	for _, body := range []string{
+		`RedirectMatch permanent ^/(?!\.well-known/acme-challenge/)(.*)$ https://a.example.com/$1`,
+		`RedirectMatch permanent "^(?!/\.well-known/acme-challenge/)/(.*)" https://a.example.com/$1`,
+		"RewriteEngine On\nRewriteRule ^/?(?!\\.well-known/acme-challenge/)(.*) https://a.example.com/$1 [R=301,L]",
+	} {
+		_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, body+"\nDocumentRoot /srv"))
+		got := apacheLines(made)
+		for _, want := range []string{"redirect = \"https://a.example.com{path}\"\n", "path = \"/.well-known/acme-challenge/\"\nroot = \"/srv\"\n"} {
+			if !strings.Contains(got, want) || made.Report.Matters() {
+				t.Errorf("%s: %s is not in\n%s", body, want, got)
+			}
+		}
+	}
+	_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, `ProxyPassMatch ^/(?!static|media)(.*)$ http://localhost:3000/$1`+"\nDocumentRoot /srv"))
+	if got := apacheLines(made); !strings.Contains(got, "backend = \"localhost-3000\"\n") || !strings.Contains(got, "path = \"/static\"\nroot = \"/srv\"\n") || !strings.Contains(got, "path = \"/media\"\nroot = \"/srv\"\n") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestTranslate_ClosesNoSiteThatWantsNoCertificateOfClients(t *testing.T) {
+	const site = "Listen 8443\n<VirtualHost *:8443>\nServerName a.example.com\nSSLEngine on\nSSLCertificateFile /c\nSSLVerifyClient %s\nProxyPass / http://localhost:3000/\n</VirtualHost>\n"
+	for word, matters := range map[string]bool{"none": false, "optional": true, "optional_no_ca": true} {
+		_, made := apacheTranslate(t, fmt.Sprintf(site, word))
+		if item := apacheItem(t, made, "SSLVerifyClient"); item.Matters != matters || strings.Contains(apacheLines(made), "deny") {
+			t.Errorf("%s in\n%s", item, apacheLines(made))
+		}
+	}
+	if _, made := apacheTranslate(t, fmt.Sprintf(site, "require")); !strings.Contains(apacheLines(made), `deny = ["all"]`) {
+		t.Errorf("got\n%s", apacheLines(made))
+	}
+}
+
+func TestTranslate_MissesNothingThatIsSwitchedOff(t *testing.T) {
+	_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "ProxyPass / http://localhost:3000/\n<Location />\nDav off\nProxyHTMLEnable Off\n</Location>\nSSLFIPS off\nUserDir disabled"))
+	if made.Report.Matters() || made.Report.Count(NotCarried) > 0 {
+		t.Errorf("%+v", made.Report.Items)
 	}
 }
 

@@ -28,6 +28,8 @@ func (t *translation) otherwise(d, within *Directive, p *printer) verdict {
 	}
 	known := knowledgeOf(d)
 	switch {
+	case known.class == NotCarried && slices.Contains([]string{"off", "none", "disabled"}, strings.ToLower(d.Text)):
+		return verdict{class: NotNeeded, note: "it switches off what gateway does not do"}
 	case known.class != Carried && known.class != Differently:
 		return known
 	case within != nil && !within.Is("VirtualHost") && !(known.class == Differently && known.note != ""):
