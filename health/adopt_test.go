@@ -192,7 +192,14 @@ func TestMonitor_LeavesTheBackendToTheNextGatewayAfterRelease(t *testing.T) {
 	if err := m.stop(); err != nil {
 		t.Fatal(err)
 	}
+	if s, err := New(m.options); err != nil || s.Status().State != "starting" || s.Status().Since.IsZero() {
+		t.Errorf("before it is run: status %+v, %v", s.Status(), err)
+	}
 	next := monitorAt(t, m.options, m.dir, nil)
+	<-next.Looked()
+	if s := next.Status(); s.PID != pid || !s.Adopted {
+		t.Errorf("after the first look: status %+v, want pid %d, adopted", s, pid)
+	}
 	next.waitUp(t)
 	if got := next.get(t); got != pid || next.Status().PID != pid {
 		t.Errorf("pid %d serves, status %+v, want %d", got, next.Status(), pid)

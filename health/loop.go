@@ -153,16 +153,20 @@ func (l *loop) begin() {
 }
 
 // step asks State.Next and does what it says. The proxy is told first: what
-// comes after may take a while.
+// comes after may take a while. Whoever reads in the log that the backend is up
+// finds it so.
 func (l *loop) step(in Input) {
 	before := l.state
 	var acts []Act
 	l.state, acts = l.state.Next(l.timing, in, time.Now(), rand.Float64())
+	l.publishStatus() // before those who wait for the availability look at it
+	l.publish()
+	if _, first := in.(Began); first {
+		close(l.looked)
+	}
 	if before.Phase != l.state.Phase {
 		l.options.Log.Info("the backend is "+l.state.Phase.String(), "was", before.Phase.String(), "pid", l.pid())
 	}
-	l.publishStatus() // before those who wait for the availability look at it
-	l.publish()
 	for _, act := range acts {
 		l.perform(act)
 	}

@@ -3,6 +3,8 @@ package health
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -230,6 +232,45 @@ func TestLoop_EndsADrainThatIsUnderWayWhenGatewayStops(t *testing.T) {
 		})
 		if took := time.Since(began); took != 10*time.Second {
 			t.Errorf("stopped after %v", took)
+		}
+	})
+}
+
+// loopLog asks for the status whenever a line tells of a state.
+type loopLog struct {
+	slog.Handler
+	t *testing.T
+	m *Monitor
+}
+
+func (h *loopLog) Enabled(context.Context, slog.Level) bool { return true }
+func (h *loopLog) WithAttrs([]slog.Attr) slog.Handler       { return h }
+
+func (h *loopLog) Handle(_ context.Context, r slog.Record) error {
+	state, _ := strings.CutPrefix(r.Message, "the backend is ")
+	if slices.Contains(phaseNames[:], state) && h.m.Status().State != state {
+		h.t.Errorf("the log says %q, and the status %q", r.Message, h.m.Status().State)
+	}
+	if r.Message == "the backend is up" && !h.m.Availability().Up {
+		h.t.Error("the log says that it is up before a request may be sent")
+	}
+	return nil
+}
+
+func TestLoop_TellsNoStateInTheLogThatTheStatusDoesNotTell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &loopLog{t: t}
+		m, err := New(Options{Name: "api", URL: "http://localhost:1", Config: Config{Command: []string{"x"}}, Log: slog.New(log)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.m = m
+		l := newLoop(m, &host{})
+		l.machine, l.probe = &loopMachine{life: time.Minute, began: time.Now()}, loopGood
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		if err := l.run(ctx); err != nil {
+			t.Error(err)
 		}
 	})
 }

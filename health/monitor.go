@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 )
 
 // Options are what a Monitor is made of.
@@ -54,6 +55,7 @@ type Monitor struct {
 
 	nudges chan struct{} // holds one: a nudge on its way says it all
 	asked  chan request
+	looked chan struct{} // closed when Run has found what runs already
 	done   chan struct{} // closed when Run has returned
 	began  atomic.Bool
 }
@@ -71,7 +73,7 @@ func New(o Options) (*Monitor, error) {
 	}
 	m := &Monitor{
 		options: o, at: at, timing: o.Config.timing(), ring: newRing(),
-		nudges: make(chan struct{}, 1), asked: make(chan request), done: make(chan struct{}),
+		nudges: make(chan struct{}, 1), asked: make(chan request), looked: make(chan struct{}), done: make(chan struct{}),
 	}
 	m.options.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler)).With("backend", o.Name)
 	if o.Ledger == nil {
@@ -79,7 +81,7 @@ func New(o Options) (*Monitor, error) {
 	}
 	m.changed = make(chan struct{})
 	m.availability.Store(&Availability{Coming: true, Reason: "it is starting", Changed: m.changed})
-	m.status.Store(&Status{Backend: o.Name, State: Stopped.String(), URL: o.URL, Command: o.Config.Command})
+	m.status.Store(&Status{Backend: o.Name, State: Starting.String(), Since: time.Now(), URL: o.URL, Command: o.Config.Command})
 	return m, nil
 }
 
@@ -182,6 +184,10 @@ func (m *Monitor) Wait(ctx context.Context) error {
 		}
 	}
 }
+
+// Looked is closed once Run knows whether the backend runs already, and Status
+// tells of it. It is never closed when Run could not begin.
+func (m *Monitor) Looked() <-chan struct{} { return m.looked }
 
 // Status is a snapshot for people.
 func (m *Monitor) Status() Status {

@@ -26,6 +26,7 @@ type backends struct {
 	work    context.Context                  // of supervise; nil before
 	over    bool                             // supervise ends: nothing new is taken on
 	failed  chan error                       // the first failure of a monitor ends run
+	looked  chan struct{}                    // closed when the first monitors know what runs, or run ends
 	group   sync.WaitGroup
 }
 
@@ -49,7 +50,7 @@ func openLedger(c *config.Config, log *slog.Logger) (*health.Ledger, error) {
 
 // newBackends makes a monitor for each backend.
 func newBackends(c *config.Config, deps backendDeps) (*backends, error) {
-	b := &backends{backendDeps: deps, running: map[*health.Monitor]*supervision{}, turns: map[string]chan struct{}{}, failed: make(chan error, 1)}
+	b := &backends{backendDeps: deps, running: map[*health.Monitor]*supervision{}, turns: map[string]chan struct{}{}, failed: make(chan error, 1), looked: make(chan struct{})}
 	first, err := b.prepare(c)
 	if err != nil {
 		return nil, err

@@ -11,41 +11,47 @@ import (
 
 // controls is the control socket, which a reload may move to another path.
 type controls struct {
-	log   *slog.Logger
-	next  chan *control.Server // holds one; bound, and to take the place of the one that serves
-	tried chan struct{}        // closed when run has tried to bind the first one
+	log  *slog.Logger
+	next chan *control.Server // holds one; bound, and to take the place of the one that serves
 
 	mu      sync.Mutex
-	current *control.Server // bound by run, unless it came by next; nil: could not be had
+	current *control.Server // nil: could not be had
 }
 
 func newControls(first *control.Server, log *slog.Logger) *controls {
-	return &controls{
-		log: log, next: make(chan *control.Server, 1), tried: make(chan struct{}),
-		current: first,
+	return &controls{log: log, next: make(chan *control.Server, 1), current: first}
+}
+
+// bind opens the first socket. From then on commands find it, and wait until run
+// answers them. Without its socket the front door still does its work, so that is
+// an error to tell and no reason to end.
+func (c *controls) bind() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.current.Bind(); err != nil {
+		c.log.Error("`gateway status` and its like cannot reach this gateway: write a path that it may use into [admin] socket", "error", err)
+		c.current = nil
 	}
 }
 
-// run answers other commands until ctx ends. Without its socket the front door
-// still does its work, so that is an error to tell and no reason to end.
+// run answers other commands until ctx ends. It comes after bind.
 func (c *controls) run(ctx context.Context) error {
-	server := c.current
-	if err := server.Bind(); err != nil {
-		c.log.Error("`gateway status` and its like cannot reach this gateway: write a path that it may use into [admin] socket", "error", err)
-		server = nil
-	}
-	close(c.tried)
 	for {
-		c.become(server)
-		next, err := c.serve(ctx, server)
+		next, err := c.serve(ctx, c.serving())
 		if next == nil {
 			return errors.Join(err, c.giveUp())
 		}
 		if err != nil {
 			c.log.Warn("the former control socket", "error", err)
 		}
-		server = next
+		c.become(next)
 	}
+}
+
+func (c *controls) serving() *control.Server {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.current
 }
 
 func (c *controls) become(server *control.Server) {

@@ -21,6 +21,7 @@ type duty struct {
 type loan struct {
 	released chan error    // nil: the duty may be taken
 	back     chan struct{} // closed: nobody has taken it
+	retaken  chan struct{} // closed when the duty is done again, or will not be
 }
 
 // duty is what this gateway does besides serving. It must have been taken.
@@ -71,16 +72,26 @@ func (g *gateway) runDuty(ctx context.Context) error {
 			return err
 		case l := <-g.loans:
 			g.lend(l, stop, done)
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-l.back:
-			}
-			if err := g.lockDuty(); err != nil {
+			if on, err := g.retake(ctx, l); !on {
 				return err
 			}
 		}
 	}
+}
+
+// retake takes the duty up again that comes back from a loan. It tells whether
+// there is one to do.
+func (g *gateway) retake(ctx context.Context, l *loan) (on bool, err error) {
+	defer close(l.retaken)
+	select {
+	case <-ctx.Done():
+		return false, nil
+	case <-l.back:
+	}
+	if err := g.lockDuty(); err != nil {
+		return false, err
+	}
+	return true, nil
 }
 
 func (g *gateway) do(ctx context.Context, d *duty) error {

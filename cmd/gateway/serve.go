@@ -100,6 +100,7 @@ func (g *gateway) serve(ctx context.Context) (err error) {
 	if err := health.KeepPowers(); err != nil {
 		return err
 	}
+	g.control.bind() // so that who reads that gateway serves can give it commands
 	g.log.Info("serving", "addresses", strings.Join(g.addresses(), " "), "version", version)
 	if err := health.AdoptOrphans(); err != nil {
 		g.log.Warn("a backend that goes into the background may be lost sight of", "error", err)
@@ -121,7 +122,7 @@ func (g *gateway) serve(ctx context.Context) (err error) {
 // announce tells whoever waits for it that gateway serves. It comes last.
 func (g *gateway) announce(ctx context.Context) error {
 	select {
-	case <-g.control.tried: // else the first command after an upgrade would find no socket
+	case <-g.duty().backends.looked: // else the first command after an upgrade would not find the backends
 	case <-ctx.Done():
 		return nil
 	}

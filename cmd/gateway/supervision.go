@@ -22,10 +22,12 @@ func (b *backends) supervise(ctx context.Context) error {
 	defer cancel()
 	b.mu.Lock()
 	b.work = work
-	for _, monitor := range b.roster.Load().monitors {
+	first := b.roster.Load().monitors
+	for _, monitor := range first {
 		b.start(monitor)
 	}
 	b.mu.Unlock()
+	b.group.Go(func() { b.awaitLook(work, first) })
 	var err error
 	select {
 	case <-ctx.Done():
@@ -42,6 +44,18 @@ func (b *backends) supervise(ctx context.Context) error {
 	default:
 	}
 	return err
+}
+
+// awaitLook waits until the monitors know what runs already.
+func (b *backends) awaitLook(ctx context.Context, monitors map[string]*health.Monitor) {
+	defer close(b.looked)
+	for _, monitor := range monitors {
+		select {
+		case <-monitor.Looked():
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // start runs a monitor, unless it runs; b.mu is held. When supervision is about to end the
@@ -176,10 +190,11 @@ func (b *backends) release() {
 	}
 }
 
-// settled waits until everything is done that was asked for about any backend.
+// settled waits until everything is done that was asked for about any backend. A
+// monitor that has not begun could not be told to let its backend run on.
 func (b *backends) settled(ctx context.Context) error {
 	b.mu.Lock()
-	turns := slices.Collect(maps.Values(b.turns))
+	turns := append(slices.Collect(maps.Values(b.turns)), b.looked)
 	b.mu.Unlock()
 	for _, turn := range turns {
 		select {

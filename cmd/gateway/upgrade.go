@@ -151,7 +151,7 @@ func (g *gateway) handOver(ctx context.Context, heir *handover.Heir) (handover.S
 		heir.Kill()
 		return handover.Served{}, err
 	}
-	l := &loan{released: make(chan error, 1), back: make(chan struct{})}
+	l := &loan{released: make(chan error, 1), back: make(chan struct{}), retaken: make(chan struct{})}
 	g.loans <- l
 	retired := g.control.retire()
 	if err := errors.Join(<-l.released, retired); err != nil {
@@ -161,6 +161,8 @@ func (g *gateway) handOver(ctx context.Context, heir *handover.Heir) (handover.S
 	if err != nil {
 		heir.Kill()
 		close(l.back)
+		<-l.retaken // so that the caller, who looks or tries again, finds all as it was
+		<-g.duty().backends.looked
 		return handover.Served{}, errors.Join(err, g.control.resume(g.newControl(g.config().Admin.Socket)))
 	}
 	g.manager.Main(served.PID)

@@ -81,7 +81,7 @@ func TestUpgrade_AnotherProcessServesAndTheBackendIsNotTouched(t *testing.T) {
 	if status := w.get(w.ca.client(t, false), w.port); status != http.StatusOK || again.PID == report.PID {
 		t.Errorf("status %d by process %d after the second upgrade", status, again.PID)
 	}
-	syscall.Kill(w.status().PID, syscall.SIGKILL)
+	w.killOnce()
 	eventually(t, "a backend that died is started by the new gateway", func() bool {
 		s := w.status()
 		return s.State == "up" && s.PID != before.PID
@@ -107,18 +107,11 @@ func TestUpgrade_AProgramThatIsNoGoodChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := func(text string) string {
-		path := writeFile(t, t.TempDir(), "gateway", "#!/bin/sh\n"+text+"\n")
-		if err := os.Chmod(path, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
 	for name, test := range map[string]struct{ binary, file, want string }{
 		"it is not there":       {binary: "/nonexistent/gateway", want: "no such file"},
 		"it is no program":      {binary: w.config, want: "may not be run: chmod 755 it"},
-		"it crashes":            {binary: script("echo boom >&2; exit 3"), want: "exit status 3): boom"},
-		"it is another program": {binary: script("exit 0"), want: "it ended before it could serve"},
+		"it crashes":            {binary: mistakeScript(t, "echo boom >&2; exit 3"), want: "exit status 3): boom"},
+		"it is another program": {binary: mistakeScript(t, "exit 0"), want: "it ended before it could serve"},
 		"it refuses the file":   {file: "nonsense = 1\n", want: "nonsense"},
 	} {
 		args := []string{"upgrade"}
@@ -171,10 +164,7 @@ func TestUpgrade_TheDutyComesBackWhenTheNewProcessDiesWithIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dying := writeFile(t, t.TempDir(), "gateway", fmt.Sprintf("#!/bin/sh\n%s=1 exec %q\n", heirEnv, self))
-	if err := os.Chmod(dying, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	dying := mistakeScript(t, fmt.Sprintf("%s=1 exec %q", heirEnv, self))
 	for range 3 {
 		out, code := w.verb("upgrade", "--binary", dying)
 		if code != exitFailed || !strings.Contains(out, "it ended before it served (exit status 7)") {
@@ -183,7 +173,9 @@ func TestUpgrade_TheDutyComesBackWhenTheNewProcessDiesWithIt(t *testing.T) {
 		if status := w.get(w.ca.client(t, false), w.port); status != http.StatusOK {
 			t.Errorf("status %d", status)
 		}
-		eventually(t, "the backend is supervised again", func() bool { s := w.status(); return s.State == "up" && s.PID == backend })
+		if s := w.status(); s.PID != backend || !s.Adopted {
+			t.Errorf("the backend was process %d and is %+v", backend, s)
+		}
 	}
 	w.upgraded() // and a good one is welcome
 	if s := w.status(); s.PID != backend || s.Restarts != 0 {
