@@ -15,8 +15,12 @@ import (
 	"gateway/cmd/internal/host"
 )
 
-// scrapeTimeout bounds each part of a scrape.
-const scrapeTimeout = 10 * time.Second
+// scrapeTimeout bounds each part of a scrape. One takes milliseconds, so that
+// scrapeEnds is enough for those that are under way at a stop.
+const (
+	scrapeTimeout = 10 * time.Second
+	scrapeEnds    = 2 * time.Second
+)
 
 // scraped answers Prometheus at the address of [admin] metrics, which a reload
 // may move.
@@ -111,11 +115,23 @@ func (s *scraped) serve(ctx context.Context, l net.Listener) (next net.Listener,
 	case next = <-s.moved:
 		moved = true
 	}
-	err = server.Close()
+	err = finish(server)
 	if failed := <-served; !errors.Is(failed, http.ErrServerClosed) {
 		err = errors.Join(err, failed)
 	}
 	return next, moved, err
+}
+
+// finish lets a scrape under way come to its end: Prometheus takes one that is cut
+// for a machine that is down.
+func finish(server *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeEnds)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return server.Close()
+	}
+	return err
 }
 
 func (s *scraped) handler() http.Handler {
