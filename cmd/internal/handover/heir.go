@@ -133,6 +133,10 @@ func (h *Heir) Lease(secrets []byte, within time.Duration) (Served, error) {
 	return *what.Serving, nil
 }
 
+// endsWithin is how long the end of a process may come after that of its
+// connection, which is closed first: long, for a machine that is busy.
+const endsWithin = 5 * time.Second
+
 // explain tells how a heir failed that has said nothing.
 func (h *Heir) explain(err error, when string, within time.Duration) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -140,7 +144,7 @@ func (h *Heir) explain(err error, when string, within time.Duration) error {
 	}
 	select {
 	case <-h.gone:
-	case <-time.After(time.Second):
+	case <-time.After(endsWithin):
 		return fmt.Errorf("it broke off %s: %w", when, err)
 	}
 	how := "exit status 0"
