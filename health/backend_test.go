@@ -128,24 +128,47 @@ func flood() {
 	fmt.Println("the flood is over")
 }
 
-// probed is a monitor of the test binary in a role, and what it tells.
+// toldEvent is an event, and whether a request might be sent when it came.
+type toldEvent struct {
+	Event
+	availability Availability
+}
+
+// monitored is a monitor of the test binary in a role, and what it tells.
 type monitored struct {
 	*Monitor
 	options Options
 	dir     string // HEALTH_DIR
-	events  chan Event
+	events  chan toldEvent
 	stop    func() error // ends Run and waits
 	ledger  *Ledger
 }
 
+// freeAddress is an address that is the test's own until its end, and at which
+// nobody listens. A socket that is bound and does not listen holds it, so that the
+// system gives it to nobody else; whoever sets SO_REUSEADDR may listen there, as
+// every net.Listen does.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	syscall.ForkLock.RLock()
+	holder, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		syscall.CloseOnExec(holder)
+	}
+	syscall.ForkLock.RUnlock()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	t.Cleanup(func() { _ = syscall.Close(holder) })
+	if err := errors.Join(syscall.SetsockoptInt(holder, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1),
+		syscall.Bind(holder, &syscall.SockaddrInet4{})); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(holder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
 }
 
 func roleConfig(t testing.TB, role, address, dir string, env ...string) Config {
@@ -171,8 +194,8 @@ func monitor(t testing.TB, role string, change func(*Options)) *monitored {
 
 func monitorAt(t testing.TB, o Options, dir string, change func(*Options)) *monitored {
 	t.Helper()
-	m := &monitored{dir: dir, events: make(chan Event, 1000), ledger: &Ledger{wake: make(chan struct{}, 1)}}
-	o.Events = func(e Event) { m.events <- e }
+	m := &monitored{dir: dir, events: make(chan toldEvent, 1000), ledger: &Ledger{wake: make(chan struct{}, 1)}}
+	o.Events = func(e Event) { m.events <- toldEvent{e, m.Availability()} }
 	o.Ledger, o.Log = m.ledger, testLog(t)
 	if change != nil {
 		change(&o)
@@ -240,7 +263,7 @@ func (m *monitored) waitState(t testing.TB, want string) Status {
 	return Status{}
 }
 
-func (m *monitored) waitEvent(t testing.TB, want EventKind) Event {
+func (m *monitored) waitEvent(t testing.TB, want EventKind) toldEvent {
 	t.Helper()
 	for {
 		select {

@@ -54,7 +54,7 @@ func TestOutbox_LosesNothingWhenItIsKilledFiftyTimes(t *testing.T) {
 	cfg := smtpdConfig(t, server.addr, SecurityNone)
 	o := NewOutbox(Options{Dir: dir, MaxQueue: 100000}, NewSender(cfg))
 	stop := outboxRun(t, o)
-	for deadline := time.Now().Add(30 * time.Second); len(outboxFiles(t, dir, queueFolder)) > crashTemps(t, dir) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(outboxPatience); len(outboxFiles(t, dir, queueFolder)) > crashTemps(t, dir) && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	stop()
@@ -90,7 +90,7 @@ func crashOnce(t *testing.T, dir, addr string, life int) (taken []string) {
 	}
 	lines := bufio.NewScanner(out)
 	kill := sync.OnceFunc(func() { _ = child.Process.Kill() })
-	defer time.AfterFunc(20*time.Second, kill).Stop() // if it never says anything
+	defer time.AfterFunc(outboxPatience, kill).Stop() // if it never says anything
 	for lines.Scan() {
 		taken = append(taken, lines.Text())
 		if len(taken) == 4 { // fifty lives of four notices are at least 200
