@@ -91,7 +91,10 @@ func TestACME_ACAThatIsDownIsToldWithTheTimeLeftAndTheOldCertificateStays(t *tes
 		t.Skip("waits for the end of a certificate; left out with -short")
 	}
 	t.Parallel()
-	worlds := []*downWorld{newDownWorld(t, "certmagic", 80), newDownWorld(t, "autocert", 80)}
+	// The notifier looks every half minute. From the first tries in vain, soon after
+	// two thirds of its life, to the end of a certificate there must be more than that.
+	const life = 140
+	worlds := []*downWorld{newDownWorld(t, "certmagic", life), newDownWorld(t, "autocert", life)}
 	for _, w := range worlds {
 		told := w.subjects(t, 1)
 		if !strings.Contains(told[0], "the certificate of api.example.com could NOT be renewed, and ends in") {

@@ -120,9 +120,9 @@ func (w *twinWorld) logLines() []string {
 	return strings.SplitAfter(string(text), "\n")[:bytes.Count(text, []byte("\n"))]
 }
 
-// nextLogLines waits for the n lines of a connection; a server may print none.
+// nextLogLines waits for the n lines of a connection; "" if they do not come.
 func (w *twinWorld) nextLogLines(before, n int) string {
-	deadline := time.Now().Add(2 * time.Second)
+	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
 		if lines := w.logLines(); len(lines) >= before+n {
 			return strings.Join(lines[before:], "")
@@ -289,8 +289,9 @@ type twinBackend struct {
 	server  *httptest.Server
 	asked   chan struct{}
 
-	mu   sync.Mutex
-	seen *twinSeen
+	mu      sync.Mutex
+	reading int // requests whose bodies have not ended
+	seen    *twinSeen
 }
 
 func newTwinBackend(t *testing.T) *twinBackend {
@@ -318,7 +319,12 @@ func (b *twinBackend) stop() {
 	b.server.Close()
 }
 
+// take is what was asked last. A server may have its own answer to a request that
+// is cut before the backend knows that it is.
 func (b *twinBackend) take() *twinSeen {
+	for deadline := time.Now().Add(patience); b.reads() && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	seen := b.seen
@@ -329,14 +335,23 @@ func (b *twinBackend) take() *twinSeen {
 	return seen
 }
 
+func (b *twinBackend) reads() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.reading > 0
+}
+
 func (b *twinBackend) waitAsked() {
 	select {
 	case <-b.asked:
-	case <-time.After(300 * time.Millisecond): // a server may read the body before it asks
+	case <-time.After(5 * time.Second): // a server may read the body before it asks
 	}
 }
 
 func (b *twinBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	b.mu.Lock()
+	b.reading++
+	b.mu.Unlock()
 	b.asked <- struct{}{}
 	body, err := io.ReadAll(r.Body)
 	seen := &twinSeen{line: r.Method + " " + r.RequestURI + " " + r.Proto, headers: map[string][]string{"Host": {r.Host}}, body: string(body), broken: err != nil}
@@ -353,6 +368,7 @@ func (b *twinBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	b.mu.Lock()
 	b.seen = seen
+	b.reading--
 	b.mu.Unlock()
 	w.Header()["X-Backend"] = []string{"1"}
 	w.Header()["Date"] = []string{"Sun, 06 Nov 1994 08:49:37 GMT"}

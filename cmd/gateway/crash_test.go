@@ -131,8 +131,13 @@ func TestCrash_UnderLoadCostsOnlyWhatWasInFlight(t *testing.T) {
 	var killed []time.Time
 	killing := every(kills, 20*time.Second, func(i int) {
 		eventually(t, "gateway answers", func() bool { _, code := w.verb("reload"); return code == exitDone })
-		eventually(t, "the other backend runs", func() bool { return w.backend("dying").State == "up" })
-		_ = syscall.Kill(w.backend("dying").PID, syscall.SIGKILL) // gateway may have seen its end already
+		var other int
+		eventually(t, "the other backend runs", func() bool {
+			s := w.backend("dying")
+			other = s.PID
+			return s.State == "up" && other != 0
+		})
+		_ = syscall.Kill(other, syscall.SIGKILL) // gateway may have seen its end already
 		eventually(t, "the incident is on the disk", func() bool {
 			text, _ := os.ReadFile(filepath.Join(w.state(), "incidents.json")) // the first makes the file
 			return strings.Contains(string(text), `"dying"`)

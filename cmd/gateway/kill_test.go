@@ -116,6 +116,17 @@ func (w *world) status() health.Status {
 	return all[0]
 }
 
+// backendPID is the backend's process. It is never 0, which would mean whoever
+// sends it a signal, and all that belong to that.
+func (w *world) backendPID() int {
+	w.t.Helper()
+	s := w.status()
+	if s.PID == 0 {
+		w.t.Fatalf("the backend has no process: %+v", s)
+	}
+	return s.PID
+}
+
 // load is the load of these tests: see traffic.
 func (w *world) load(lasts time.Duration) []request {
 	return w.front().load(w.t, 200, lasts)
@@ -198,7 +209,7 @@ func lives(pid int) bool {
 
 func TestKill_ABackendThatIsFrozenForThreeSecondsCostsNothing(t *testing.T) {
 	w := newWorld(t, "0s")
-	pid := w.status().PID
+	pid := w.backendPID()
 	freezing := every(1, time.Second, func(int) {
 		syscall.Kill(pid, syscall.SIGSTOP)
 		time.AfterFunc(3*time.Second, func() { syscall.Kill(pid, syscall.SIGCONT) })

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -53,9 +52,7 @@ func TestMetrics_TellPrometheusWhatHappens(t *testing.T) {
 	for range 5 {
 		w.get(client, w.port)
 	}
-	if killed := w.status().PID; killed != 0 {
-		syscall.Kill(killed, syscall.SIGKILL)
-	}
+	w.killOnce()
 	eventually(t, "the next start is counted", func() bool { return scrape(t, port)[`gateway_backend_restarts_total{backend="api"}`] == 1 })
 	eventually(t, "the backend is up", func() bool { return scrape(t, port)[`gateway_backend_up{backend="api"}`] == 1 })
 	found := scrape(t, port)

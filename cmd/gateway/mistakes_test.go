@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -81,9 +82,13 @@ func mistakeScript(t *testing.T, text string) string {
 	return mistakeProgram(t, []byte("#!/bin/sh\n"+text+"\n"))
 }
 
+// mistakeProgram lets no other process start while it writes: that one would have
+// the file open for writing, too, for a moment, and such a file cannot be run.
 func mistakeProgram(t *testing.T, text []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "gateway")
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(path, text, 0o700); err != nil {
 		t.Fatal(err)
 	}
