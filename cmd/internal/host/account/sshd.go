@@ -57,11 +57,7 @@ func (s Settings) Ports() []int {
 // SSHD asks sshd for its effective settings for a user who comes from an
 // address; "" and the zero address ask for what holds without `Match` blocks.
 func SSHD(ctx context.Context, m host.Machine, user string, from netip.Addr) (Settings, error) {
-	args := []string{"-T"}
-	if user != "" {
-		args = append(args, "-C", Connection(user, from))
-	}
-	result, err := m.Run(ctx, host.Command{Argv: SSHDCommand(m, args...)})
+	result, err := m.Run(ctx, host.Command{Argv: SSHDCommand(m, "-T", "-C", Connection(user, from))})
 	if err != nil {
 		return nil, fmt.Errorf("asking sshd for its settings: %w", err)
 	}
@@ -84,7 +80,13 @@ func SSHDCommand(m host.Machine, args ...string) []string {
 // Connection describes a login for sshd's option -C, by which sshd finds the
 // `Match` blocks that fit. It is whole: sshd gives up where a block asks for
 // something that is not told, also for the address and the port of the host itself.
+//
+// For "" no block of a user or a client fits. One of a port would stop sshd, so a
+// port is told that no sshd has.
 func Connection(user string, from netip.Addr) string {
+	if user == "" {
+		return "laddr=0.0.0.0,lport=65535"
+	}
 	client := "0.0.0.0"
 	if from.IsValid() {
 		client = from.String()

@@ -14,6 +14,9 @@ import (
 	"gateway/cmd/internal/host/account"
 )
 
+// fwSettings asks sshd for what holds for all.
+const fwSettings = "/usr/sbin/sshd -T -C laddr=0.0.0.0,lport=65535"
+
 // fwHost is a machine in a folder, with a ufw that is off and has no rules, and
 // an sshd on port 22. Programs that only look are answered; all others fail the test.
 type fwHost struct {
@@ -25,7 +28,7 @@ type fwHost struct {
 func newFWHost(t *testing.T) *fwHost {
 	t.Helper()
 	h := &fwHost{answers: map[string]string{
-		"ufw status": "Status: inactive\n", "systemctl is-enabled ufw.service": "enabled\n", "/usr/sbin/sshd -T": "port 22\n",
+		"ufw status": "Status: inactive\n", "systemctl is-enabled ufw.service": "enabled\n", fwSettings: "port 22\n",
 		"systemctl show --property=ActiveState,Listen ssh.socket sshd.socket": "Listen=[::]:22 (Stream)\nActiveState=inactive\n",
 	}}
 	h.Machine = host.Machine{Root: t.TempDir(), OS: "linux", Run: func(_ context.Context, c host.Command) (host.Result, error) {
@@ -193,9 +196,9 @@ func TestPlan_FindsThePortOfSSHWhereverItIsSaid(t *testing.T) {
 		prepare func(h *fwHost)
 		want    []string
 	}{
-		"in the configuration": {func(h *fwHost) { h.answers["/usr/sbin/sshd -T"] = "port 2222\nport 22\n" }, []string{"22", "2222"}},
+		"in the configuration": {func(h *fwHost) { h.answers[fwSettings] = "port 2222\nport 22\n" }, []string{"22", "2222"}},
 		"by its addresses": {func(h *fwHost) {
-			h.answers["/usr/sbin/sshd -T"] = "port 22\nlistenaddress 0.0.0.0:2222\nlistenaddress [::]:2222\nlistenaddress 127.0.0.1:22\n"
+			h.answers[fwSettings] = "port 22\nlistenaddress 0.0.0.0:2222\nlistenaddress [::]:2222\nlistenaddress 127.0.0.1:22\n"
 			h.around.Listeners = func(context.Context) ([]host.Listener, error) { return nil, nil }
 		}, []string{"2222"}},
 		"not by what a login forwards": {func(h *fwHost) {
@@ -309,7 +312,7 @@ func TestPlan_MeetsWhatIsThereAlready(t *testing.T) {
 		"deny ssh from elsewhere": {func(h *fwHost) *Step { return Deny(fwSpecs(t, "22 from 10.0.0.0/8"), h.around) }, func(_ *testing.T, h *fwHost) { h.from(far, "192.0.2.1:22") }, []string{"ufw prepend deny proto tcp from 10.0.0.0/8"}},
 		"deny ssh from here":      {func(h *fwHost) *Step { return Deny(fwSpecs(t, "22 from 10.0.0.0/8"), h.around) }, func(_ *testing.T, h *fwHost) { h.from(near, "10.0.0.1:22") }, []string{"REFUSED ssh needs port 22"}},
 		"deny a site":             {func(h *fwHost) *Step { return Deny(fwSpecs(t, "WWW Full"), h.around) }, nil, []string{"REFUSED api.example.com needs port 443: take the port out of `listen`"}},
-		"a broken sshd_config":    {nil, func(_ *testing.T, h *fwHost) { fwFail(h, "/usr/sbin/sshd -T") }, []string{"NOTE sshd does not tell its ports", "open port 22"}},
+		"a broken sshd_config":    {nil, func(_ *testing.T, h *fwHost) { fwFail(h, fwSettings) }, []string{"NOTE sshd does not tell its ports", "open port 22"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newFWHost(t)

@@ -227,6 +227,11 @@ func hostScenes() []hostScene {
 			seed:   "sed -i '1i ChallengeResponseAuthentication yes' /etc/ssh/sshd_config; echo 'SSHD_OPTS=\"-p 2222\"' >/etc/default/ssh; systemctl restart ssh",
 			before: "key password keyboard-interactive", after: "key", options: []string{"-p", "2222"},
 		}, {
+			name: "blocks of a port and an address of the host, and an Include that sorts in another way",
+			seed: "printf 'Match LocalPort 22\\n\\tPasswordAuthentication yes\\nMatch LocalAddress 198.51.100.0/24\\n\\tPermitRootLogin yes\\n' >/etc/ssh/sshd_config.d/50-cloud.conf\n" +
+				`sed -i 's#^Include.*#Include "/etc/ssh/sshd_config.d/[5-9]*.conf" sshd_config.d/0*.conf#' /etc/ssh/sshd_config; systemctl reload ssh`,
+			before: "key password", after: "key",
+		}, {
 			name: "an sshd that knows no Include",
 			seed: "sed -i 's/^Include.*/PasswordAuthentication yes/' /etc/ssh/sshd_config; rm -r /etc/ssh/sshd_config.d; systemctl restart ssh\n" +
 				"printf '%s' '#!/bin/sh\n" + hostOldSSHD + "' >/usr/local/sbin/sshd; chmod 755 /usr/local/sbin/sshd",

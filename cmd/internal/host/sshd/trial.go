@@ -50,11 +50,7 @@ func (t trial) sshd(ctx context.Context, args ...string) (host.Result, error) {
 // settings are what would hold for a user who comes from an address; "" asks for
 // what holds without Match blocks.
 func (t trial) settings(ctx context.Context, user string, from netip.Addr) (account.Settings, error) {
-	args := []string{"-T"}
-	if user != "" {
-		args = append(args, "-C", account.Connection(user, from))
-	}
-	result, err := t.sshd(ctx, args...)
+	result, err := t.sshd(ctx, "-T", "-C", account.Connection(user, from))
 	if err != nil {
 		return nil, fmt.Errorf("let sshd try the new settings: %w", err)
 	}
