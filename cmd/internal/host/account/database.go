@@ -106,6 +106,17 @@ func (d Database) GroupsOf(a Account) []string {
 	return names
 }
 
+// Joined is the database once an account is in more groups than it is today.
+func (d Database) Joined(name string, groups []string) Database {
+	d.Groups = slices.Clone(d.Groups)
+	for i, g := range d.Groups {
+		if slices.Contains(groups, g.Name) {
+			d.Groups[i].Members = append(slices.Clone(g.Members), name)
+		}
+	}
+	return d
+}
+
 // Password is the state of an account's password; it is unknown to anybody but root.
 func (d Database) Password(name string) Password { return d.passwords[name] }
 

@@ -91,6 +91,7 @@ func (w keysOf) plan(ctx context.Context, s *sight, p *host.Plan) error {
 		return nil
 	}
 	if w.remove == "" {
+		tellKeptOut(ctx, s, a, nil, p)
 		return planKeys(ctx, s, a, w.add, p)
 	}
 	at, err := findPlace(ctx, s, a, p)

@@ -260,6 +260,16 @@ func TestPlan_MeetsWhatIsThereAlready(t *testing.T) {
 		"keys in a folder of root": {Config{Name: "bob", AuthorizedKeys: []string{key}}, func(_ *testing.T, h *userHost) { h.settings = "authorizedkeysfile /etc/ssh/keys/%u\n" }, []string{"folder /etc/ssh/keys 0755 {0 0} in \"\"", "file /etc/ssh/keys/bob 0644 {0 0} in \"\""}},
 		"keys deep in the home": {Config{Name: "bob", AuthorizedKeys: []string{key}}, func(_ *testing.T, h *userHost) { h.settings = "authorizedkeysfile .config/ssh/keys\n" },
 			[]string{"folder /home/bob/.config 0700 {1001 1001} in \"/home/bob\"", "folder /home/bob/.config/ssh 0700", "file /home/bob/.config/ssh/keys 0600"}},
+		"a key behind a shell that lets nobody in": {Config{Name: "daemon", AuthorizedKeys: []string{key}}, func(t *testing.T, h *userHost) {
+			userWrite(t, h.Machine, "/etc/passwd", "daemon:x:1:1::/home/bob:/usr/sbin/nologin\n", 0o644)
+		}, []string{"NOTE the keys of daemon let nobody in by ssh as it is: the shell /usr/sbin/nologin"}},
+		"a key, and a shell for it": {Config{Name: "daemon", AuthorizedKeys: []string{key}, Shell: "/bin/zsh"}, func(t *testing.T, h *userHost) {
+			userWrite(t, h.Machine, "/etc/passwd", "daemon:x:1:1::/home/bob:/usr/sbin/nologin\n", 0o644)
+		}, []string{"usermod --shell /bin/zsh daemon", "!let nobody in"}},
+		"a group that sshd wants": {Config{Name: "bob", AuthorizedKeys: []string{key}}, func(_ *testing.T, h *userHost) { h.settings = "allowgroups sudo\n" },
+			[]string{"add 1 key", "NOTE the keys of bob let nobody in by ssh as it is: no group of the user is in sshd's AllowGroups"}},
+		"a group that sshd wants, and that comes with it": {Config{Name: "bob", AuthorizedKeys: []string{key}, Groups: []string{"sudo"}}, func(_ *testing.T, h *userHost) { h.settings = "allowgroups sudo\nallowusers bob@10.*\n" },
+			[]string{"add 1 key", "!let nobody in"}},
 		"a key that is there with options": {Config{Name: "boss", AuthorizedKeys: []string{key}}, func(t *testing.T, h *userHost) {
 			userWrite(t, h.Machine, "/home/boss/.ssh/authorized_keys", `from="10.0.0.1",no-pty `+key+"\n", 0o600)
 		}, []string{"NOTE /home/boss/.ssh/authorized_keys has the key ssh-ed25519", `(from="10.0.0.1",no-pty)`, "!add"}},

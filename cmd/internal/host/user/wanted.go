@@ -25,19 +25,9 @@ func (w wanted) plan(ctx context.Context, s *sight, p *host.Plan) error {
 	if !ok {
 		return nil
 	}
-	a, found := s.Account(w.Name)
-	switch {
-	case found && a.UID == 0:
-		refuse(p, w.Name+" is another name of root", "nobody may log in as root, and an admin uses sudo", "choose another name")
-		return nil
-	case found:
-		if err := w.planShell(ctx, s, a, p); err != nil {
-			return err
-		}
-	default:
-		if a, ok = w.planNew(ctx, s, p); !ok {
-			return nil
-		}
+	a, ok, err := w.planAccount(ctx, s, p)
+	if err != nil || !ok {
+		return err
 	}
 	w.planGroups(s, a, p)
 	if err := planKeys(ctx, s, a, keys, p); err != nil {
@@ -47,7 +37,41 @@ func (w wanted) plan(ctx context.Context, s *sight, p *host.Plan) error {
 	if err != nil {
 		return err
 	}
-	return w.planSudo(ctx, s, a, hasPassword, p)
+	if err := w.planSudo(ctx, s, a, hasPassword, p); err != nil {
+		return err
+	}
+	if len(keys) > 0 {
+		tellKeptOut(ctx, s, a, w.joins(s), p)
+	}
+	return nil
+}
+
+// planAccount makes the account, or gives the one that is there another shell, and
+// returns it as it will be. It is not ok where it was refused.
+func (w wanted) planAccount(ctx context.Context, s *sight, p *host.Plan) (a account.Account, ok bool, err error) {
+	a, found := s.Account(w.Name)
+	switch {
+	case found && a.UID == 0:
+		refuse(p, w.Name+" is another name of root", "nobody may log in as root, and an admin uses sudo", "choose another name")
+		return a, false, nil
+	case !found:
+		a, ok = w.planNew(ctx, s, p)
+		return a, ok, nil
+	}
+	err = w.planShell(ctx, s, a, p)
+	if w.Shell != "" {
+		a.Shell = w.Shell
+	}
+	return a, err == nil, err
+}
+
+// joins are the groups that the account will be in besides those of today.
+func (w wanted) joins(s *sight) []string {
+	if w.Sudo != SudoPassword {
+		return w.Groups
+	}
+	group, _ := sudoGroup(s) // planSudo has told why there is none
+	return append(slices.Clone(w.Groups), group)
 }
 
 // keys are those of the table and of its file.
@@ -55,6 +79,9 @@ func (w wanted) keys(s *sight, p *host.Plan) (keys []account.Key, ok bool) {
 	keys, wrong := account.ParseKeys([]byte(strings.Join(w.AuthorizedKeys, "\n")))
 	if w.KeyFile != "" {
 		text, err := account.ReadKeyFile(s.Machine, w.KeyFile)
+		if err != nil && s.unseen(p, w.KeyFile, err) == nil {
+			return keys, true
+		}
 		if err != nil {
 			wrong = append(wrong, err)
 		}
