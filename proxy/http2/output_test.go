@@ -105,8 +105,14 @@ func TestConn_SendsHeadAndBodyOfAResponseTogether(t *testing.T) {
 	for name, size := range map[string]int{"small": 10, "large": 12 << 10} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				lab := unitStart(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", size)) })
+				begin := make(chan bool)
+				lab := unitStart(t, func(w http.ResponseWriter, _ *http.Request) {
+					<-begin
+					_, _ = io.WriteString(w, strings.Repeat("x", size))
+				})
 				lab.get(1)
+				synctest.Wait() // before it waits, who reads has what there is written
+				close(begin)
 				unitSame(t, lab.read(), frameHeaders, frameData)
 				lab.end()
 			})
@@ -135,13 +141,17 @@ func TestConn_WritesTogetherWhatCameDuringAWrite(t *testing.T) {
 
 func TestConn_KeepsNothingBackThatIsFlushed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		begin := make(chan bool)
 		lab := unitStart(t, func(w http.ResponseWriter, _ *http.Request) {
+			<-begin
 			for range 3 {
 				_, _ = io.WriteString(w, "event")
 				_ = http.NewResponseController(w).Flush()
 			}
 		})
 		lab.get(1)
+		synctest.Wait() // before it waits, who reads has what there is written
+		close(begin)
 		unitSame(t, lab.read(), frameHeaders, frameData)
 		unitSame(t, append(lab.read(), lab.read()...), frameData, frameData)
 		unitSame(t, lab.read(), frameData) // which ends the stream
