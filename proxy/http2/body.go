@@ -22,6 +22,8 @@ type body struct {
 	stream  *stream // nil when the handler is done with it
 	news    sync.Cond
 	read    int         // bytes that were taken, and are to be given back
+	came    int64       // bytes that have come
+	waits   bool        // its reader does
 	chunks  chunks      // that have come
 	left    int64       // that are still to come of a declared length; -1: none was declared
 	err     error       // what follows after chunks; nil: more
@@ -45,16 +47,16 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	if b.taken.size == 0 {
-		if err := b.takeAll(); err != nil {
-			return 0, err
+		if n, err := b.takeAll(p); n > 0 || err != nil {
+			return n, err
 		}
 	}
 	return b.taken.take(p, b.conn.server), nil
 }
 
 // takeAll takes what has come, and waits for it. What was taken before was read:
-// the client may send as much again.
-func (b *body) takeAll() error {
+// the client may send as much again. n bytes are in p at once.
+func (b *body) takeAll(p []byte) (n int, err error) {
 	c := b.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,18 +68,32 @@ func (b *body) takeAll() error {
 		c.flush()
 	}
 	for b.read = 0; b.chunks.size == 0 && b.err == nil; {
-		b.news.Wait()
+		if n := b.await(p); n > 0 {
+			return n, nil
+		}
 	}
 	switch {
 	case b.stream == nil:
-		return http.ErrBodyReadAfterClose
+		return 0, http.ErrBodyReadAfterClose
 	case b.chunks.size == 0:
 		b.takeTrailer()
-		return b.err
+		return 0, b.err
 	}
 	b.taken, b.chunks = b.chunks, chunks{}
 	b.read = b.taken.size
-	return nil
+	return 0, nil
+}
+
+// await waits for news. If its reader has the lead it reads the connection, and
+// gives the number of bytes that p has got. c.mu is held, and is let go of meanwhile.
+func (b *body) await(p []byte) (n int) {
+	if b.conn.lead.to == b {
+		return b.conn.readFor(b, p)
+	}
+	b.waits = true
+	b.news.Wait()
+	b.waits = false
+	return 0
 }
 
 // invite tells a client that waits for it to send the body. c.mu is held, and is
@@ -115,8 +131,14 @@ func (b *body) release() {
 	b.stopTimer()
 }
 
-// fail says what follows after what has come. c.mu is held.
+// fail says what follows after what has come, to its reader at once. c.mu is held.
 func (b *body) fail(err error) {
+	b.finish(err)
+	b.conn.callBack(b)
+}
+
+// finish is fail for who reads the connection. c.mu is held.
+func (b *body) finish(err error) {
 	if b.err == nil {
 		b.err = err
 	}
@@ -131,15 +153,18 @@ func (b *body) add(p []byte) (wanted bool) {
 	if b.err != nil {
 		return false
 	}
-	b.chunks.add(p, b.conn.server)
-	b.conn.feed(b)
+	b.came += int64(len(p))
+	if p = p[b.conn.hand(b, p):]; len(p) > 0 {
+		b.chunks.add(p, b.conn.server)
+		b.conn.feed(b)
+	}
 	return true
 }
 
 // end tells that all has come, with these trailers. c.mu is held.
 func (b *body) end(trailer http.Header) {
 	b.arrived = trailer
-	b.fail(io.EOF)
+	b.finish(io.EOF)
 }
 
 // takeTrailer gives the request those trailers that it has announced. It is of the

@@ -20,9 +20,10 @@ type Conn struct {
 	remote string
 	ctx    context.Context // of all requests
 
-	// Of the goroutine that reads.
+	// Of the goroutine that reads, which is Serve's or has the lead.
 	in      input
 	head    head
+	data    dataFrame
 	decoder *hpack.Decoder
 	pacing  time.Time // by then the frame must be there; zero: nobody waits for one
 	fed     *body     // which has got something that its reader has not been told of
@@ -45,6 +46,7 @@ type Conn struct {
 	calm     calmness
 	out      output
 	turn     turns
+	lead     lead
 }
 
 // NewConn makes a connection of what TLS or TCP has brought. It is nobody's but
@@ -56,6 +58,7 @@ func (s *Server) NewConn(c net.Conn, owner Owner) *Conn {
 		received: inflow{left: connWindow, size: connWindow}, calm: newCalmness(),
 	}
 	conn.out.idle = sync.NewCond(&conn.mu)
+	conn.lead.returned.L = &conn.mu
 	conn.in = input{from: c, server: s, wait: conn.wait}
 	conn.decoder = hpack.NewDecoder(tableSize, conn.head.add)
 	conn.decoder.SetMaxStringLength(s.options.MaxHeaderList)
@@ -73,7 +76,9 @@ func (c *Conn) Serve(ctx context.Context) error {
 	c.ctx = ctx
 	err := c.begin()
 	for err == nil {
-		err = c.readFrame()
+		if err = c.readFrame(); err == errLent {
+			err = c.awaitLead()
+		}
 	}
 	c.end(err, cancel)
 	_ = c.net.Close()
@@ -103,35 +108,45 @@ func (c *Conn) end(err error, cancel context.CancelFunc) {
 }
 
 // wait is called before something is read. It bounds the time for what has begun.
-func (c *Conn) wait(begun bool) {
-	begins := begun && c.pacing.IsZero()
-	if c.fed == nil && !begins {
-		return
+// Its error says that who has the lead has no reason to wait.
+func (c *Conn) wait(begun bool) error {
+	begins, l := begun && c.pacing.IsZero(), &c.lead
+	if c.fed == nil && !begins && !l.reading {
+		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	lent := !l.reading && c.lend()
 	c.feed(nil)
+	switch {
+	case lent:
+		return errLent
+	case l.reading && (l.got > 0 || l.to.err != nil):
+		return errEnough
+	case l.reading:
+		c.flushElsewhere()
+	}
 	if begins {
 		c.pacing = time.Now().Add(c.server.options.HeaderTimeout)
 		c.bound()
 	}
+	return nil
 }
 
 // feed has the readers of bodies look at what has come, one body at a time: while
 // it comes without a wait, they would look too often. c.mu is held.
 func (c *Conn) feed(b *body) {
-	if c.fed != nil && c.fed != b {
+	switch {
+	case c.fed == b:
+		return
+	case c.fed != nil && b != nil:
+		c.lead.before = nil // they come side by side
+	}
+	if c.fed != nil {
 		c.fed.news.Signal()
 	}
-	if c.fed = b; b != nil && b.chunks.size >= feedSize {
-		b.news.Signal()
-		c.fed = nil
-	}
+	c.fed = b
 }
-
-// feedSize is how much of a body is worth the look in any case, in bytes: what
-// goes to a backend in one write.
-const feedSize = 64 << 10
 
 // relax is called when it was read.
 func (c *Conn) relax() {
@@ -149,6 +164,8 @@ func (c *Conn) bound() {
 	switch {
 	case c.failed != nil, c.leaving == left && len(c.streams) == 0:
 		// which fail and leaveIfIdle have seen to
+	case c.lead.cut:
+		_ = c.net.SetReadDeadline(time.Unix(1, 0))
 	case !c.pacing.IsZero():
 		_ = c.net.SetReadDeadline(c.pacing)
 	default:

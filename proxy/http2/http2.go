@@ -3,7 +3,8 @@
 // knows nothing of gateway.
 //
 // One goroutine reads a connection and hands each request to a goroutine of its
-// own. Whoever has frames to send appends them to the connection's output under
+// own. While nothing comes but one large body, the goroutine that wants that reads
+// the connection itself. Whoever has frames to send appends them to the connection's output under
 // its lock; the one who finds nobody writing writes until nothing is left, so
 // that what others add meanwhile leaves with it. No frame passes a channel.
 //
@@ -58,6 +59,8 @@ type Server struct {
 	streams sync.Pool // of *stream
 	outputs sync.Pool // of *outputBuffer
 
+	leadAfter int64 // bytes of a body, after which its reader may read the connection
+
 	smallInputs, largeInputs sync.Pool // of *smallInput and *largeInput
 	smallChunks, largeChunks sync.Pool // of *smallChunk and *largeChunk
 }
@@ -77,6 +80,8 @@ func NewServer(o Options) *Server {
 		options: o,
 		streams: sync.Pool{New: func() any { return newStream() }},
 		outputs: sync.Pool{New: func() any { return new(outputBuffer) }},
+
+		leadAfter: leadAfter,
 
 		smallInputs: sync.Pool{New: func() any { return new(smallInput) }},
 		largeInputs: sync.Pool{New: func() any { return new(largeInput) }},

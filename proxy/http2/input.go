@@ -15,22 +15,24 @@ type input struct {
 	from   io.Reader
 	server *Server
 	small  *smallInput
-	large  *largeInput           // one of the two, or none
-	data   []byte                // within the buffer, or within first
-	first  [frameHeaderSize]byte // of a frame, while there is no buffer
-	full   bool                  // the last read could have brought more
-	begun  bool                  // something was read whose end must come soon
-	wait   func(begun bool)      // called before more is waited for
+	large  *largeInput            // one of the two, or none
+	data   []byte                 // within the buffer, or within first
+	first  [frameHeaderSize]byte  // of a frame, while there is no buffer
+	full   bool                   // the last read could have brought more
+	begun  bool                   // something was read whose end must come soon
+	wait   func(begun bool) error // called before more is waited for, which an error keeps it from
 }
 
 // fill reads until there are n bytes in data. What follows them may come along,
 // unless they are the first of all and fit in first.
 func (i *input) fill(n int) error {
 	for len(i.data) < n {
-		i.wait(i.begun || len(i.data) > 0)
+		if err := i.wait(i.begun || len(i.data) > 0); err != nil {
+			return err
+		}
 		into := i.room(n)
 		read, err := i.from.Read(into)
-		i.full = read == len(into) && read > len(i.first)
+		i.full = read == len(into) && read > len(i.first) || read >= len(smallInput{})
 		i.data = i.data[:len(i.data)+read]
 		if err != nil && len(i.data) < n {
 			return i.ended(err)
@@ -100,13 +102,18 @@ func (i *input) next(n int) ([]byte, error) {
 // some takes n bytes at most, and waits only if there is none.
 func (i *input) some(n int) ([]byte, error) {
 	if len(i.data) == 0 {
-		i.release()
-		i.borrow()
+		i.prepare()
 		if err := i.fill(1); err != nil {
 			return nil, err
 		}
 	}
 	return i.next(min(n, len(i.data)))
+}
+
+// prepare sees to it that there is a buffer, of the size that the last read suggests.
+func (i *input) prepare() {
+	i.release()
+	i.borrow()
 }
 
 // release gives the buffer back if it is empty.

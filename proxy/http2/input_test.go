@@ -55,7 +55,7 @@ func unitRead(t *testing.T, raw []byte, cut uint64) (frames []unitFrame) {
 	if cut%2 == 1 {
 		from = iotest.OneByteReader(from)
 	}
-	in := input{from: unitCut{from, random}, server: NewServer(Options{}), wait: func(bool) {}}
+	in := input{from: unitCut{from, random}, server: NewServer(Options{}), wait: unitWait}
 	for {
 		if len(in.data) == 0 {
 			in.release()
@@ -86,6 +86,8 @@ func unitRead(t *testing.T, raw []byte, cut uint64) (frames []unitFrame) {
 	}
 }
 
+func unitWait(bool) error { return nil }
+
 // unitCut reads less than it could.
 type unitCut struct {
 	io.Reader
@@ -98,7 +100,7 @@ func (c unitCut) Read(p []byte) (int, error) {
 
 func TestInput_HasNoBufferWhileNothingIsThere(t *testing.T) {
 	raw := append([]byte{0, 0, 20, 1, 0, 0, 0, 0, 1}, make([]byte, 20)...)
-	in := input{from: bytes.NewReader(raw), server: NewServer(Options{}), wait: func(bool) {}}
+	in := input{from: bytes.NewReader(raw), server: NewServer(Options{}), wait: unitWait}
 	if _, err := in.next(frameHeaderSize); err != nil || in.buffer() != nil {
 		t.Errorf("%v; a buffer for a header", err)
 	}

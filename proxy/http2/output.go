@@ -125,6 +125,7 @@ func (c *Conn) fail(err error) {
 		for _, s := range c.streams {
 			s.signal()
 		}
+		c.reclaim(nil)
 	}
 }
 

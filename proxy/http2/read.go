@@ -33,8 +33,19 @@ func (c *Conn) begin() error {
 
 // readFrame reads a frame and does what it says.
 func (c *Conn) readFrame() error {
-	if len(c.in.data) == 0 {
+	if len(c.in.data) == 0 && !c.data.open {
 		c.pause()
+	}
+	return c.goOn()
+}
+
+// goOn reads the next frame, or the rest of the last one.
+func (c *Conn) goOn() error {
+	if c.data.open && !c.lead.isFor(c.data.frame) {
+		return errOthers
+	}
+	if c.data.open {
+		return c.conclude(c.goOnWithData())
 	}
 	f, err := c.readHeader()
 	if err != nil {
@@ -56,11 +67,14 @@ func (c *Conn) pause() {
 
 // readHeader reads the header of a frame.
 func (c *Conn) readHeader() (frame, error) {
-	h, err := c.in.next(frameHeaderSize)
-	if err != nil {
+	if err := c.in.fill(frameHeaderSize); err != nil {
 		return frame{}, c.stopped(err)
 	}
-	f := parseFrame(h)
+	f := parseFrame(c.in.data)
+	if !c.lead.isFor(f) {
+		return f, errOthers
+	}
+	_, _ = c.in.next(frameHeaderSize)
 	if f.length > maxFrame {
 		return f, connError{codeFrameSize, "a frame is too large"}
 	}
@@ -68,9 +82,11 @@ func (c *Conn) readHeader() (frame, error) {
 	return f, nil
 }
 
-// take does what a frame says. A fault that concerns one stream ends that.
-func (c *Conn) take(f frame) error {
-	err := c.dispatch(f)
+// take does what a frame says.
+func (c *Conn) take(f frame) error { return c.conclude(c.dispatch(f)) }
+
+// conclude ends a frame. A fault that concerns one stream ends that.
+func (c *Conn) conclude(err error) error {
 	if fault, ok := errors.AsType[streamError](err); ok {
 		c.mu.Lock()
 		err = c.blame(fault, ErrStreamReset)
@@ -88,6 +104,7 @@ func (c *Conn) dispatch(f frame) error {
 	case frameHeaders:
 		return c.takeHeaders(f)
 	case frameData:
+		c.relax() // the data may take its time
 		return c.takeData(f)
 	}
 	payload, err := c.in.next(f.length)

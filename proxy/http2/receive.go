@@ -1,9 +1,6 @@
 package http2
 
-import (
-	"net/http"
-	"time"
-)
+import "net/http"
 
 // takeHeaders reads a header section, which begins a stream or ends a request's body.
 func (c *Conn) takeHeaders(f frame) error {
@@ -142,99 +139,5 @@ func (c *Conn) endRemote(s *stream, trailer http.Header) error {
 	}
 	s.remoteEnded = true
 	s.body.end(trailer)
-	return nil
-}
-
-// takeData reads the body of a request, as it comes.
-func (c *Conn) takeData(f frame) error {
-	wanted, err := c.beginData(f)
-	if err != nil {
-		return err
-	}
-	left, padding := f.length, 0
-	if f.has(flagPadded) {
-		if left == 0 {
-			return connError{codeFrameSize, "a padded frame is empty"}
-		}
-		p, err := c.in.next(1)
-		if err != nil {
-			return c.stopped(err)
-		}
-		if padding, left = int(p[0]), left-1; padding > left {
-			return connError{codeProtocol, "a frame has more padding than payload"}
-		}
-	}
-	waste := f.length - (left - padding)
-	for left -= padding; left > 0; {
-		p, err := c.in.some(left)
-		if err != nil {
-			return c.stopped(err)
-		}
-		left -= len(p)
-		if err := c.addData(f, p, wanted); err != nil {
-			return err
-		}
-	}
-	if _, err := c.in.next(padding); err != nil {
-		return c.stopped(err)
-	}
-	return c.endData(f, waste)
-}
-
-// beginData checks a DATA frame by its header, and counts it against the windows.
-func (c *Conn) beginData(f frame) (wanted bool, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.calm.received(f, time.Now); err != nil {
-		return false, err
-	}
-	if f.stream == 0 || c.isIdle(f.stream) {
-		return false, connError{codeProtocol, "DATA for a stream that is not open"}
-	}
-	if !c.received.take(f.length) {
-		return false, connError{codeFlowControl, "more DATA than the window of the connection"}
-	}
-	s := c.streams[f.stream]
-	return s != nil && !s.remoteEnded && s.received.take(f.length), nil
-}
-
-// addData gives a piece of a body to its stream, if that is still there and may
-// have it.
-func (c *Conn) addData(f frame, p []byte, wanted bool) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.streams[f.stream]
-	if s == nil || !wanted {
-		c.giveBack(nil, len(p))
-		return nil
-	}
-	if s.body.left >= 0 && s.body.left < int64(len(p)) {
-		c.giveBack(nil, len(p))
-		return c.blame(streamError{f.stream, codeProtocol}, errBodyLength)
-	}
-	if !s.body.add(p) {
-		c.giveBack(nil, len(p))
-	}
-	return nil
-}
-
-// endData is called when the whole of a frame was read. waste is what of it was
-// no data.
-func (c *Conn) endData(f frame, waste int) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.streams[f.stream]
-	c.giveBack(s, waste)
-	switch {
-	case s == nil && c.isForgiven(f.stream):
-		c.takeLate(f)
-		return nil
-	case s == nil || s.remoteEnded:
-		return streamError{f.stream, codeClosed}
-	case s.received.left < 0:
-		return streamError{f.stream, codeFlowControl}
-	case f.has(flagEndStream):
-		return c.endRemote(s, nil)
-	}
 	return nil
 }

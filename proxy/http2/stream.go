@@ -62,6 +62,7 @@ func (c *Conn) sleep(s *stream) {
 	if !s.deadline.IsZero() && s.timer == nil {
 		s.timer = time.AfterFunc(time.Until(s.deadline), s.expire)
 	}
+	c.reclaim(nil) // the news may be a frame that is none of a body
 	c.mu.Unlock()
 	<-s.wake
 	c.mu.Lock()
