@@ -85,7 +85,7 @@ func newCertsCommand() *cobra.Command {
 }
 
 func newCertsListCommand() *cobra.Command {
-	command := &cobra.Command{Use: "list", Short: "List the certificates: names, origin, days left, next renewal", Args: noArguments}
+	command := &cobra.Command{Use: "list", Short: "List the certificates: site, names, origin, days left, next renewal", Args: noArguments}
 	asJSON := addJSONFlag(command)
 	command.RunE = func(cmd *cobra.Command, _ []string) error {
 		reports := []certificateReport{}
@@ -149,13 +149,16 @@ func oneName(cmd *cobra.Command, args []string) error {
 
 func printCertificates(w io.Writer, reports []certificateReport, now time.Time) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NAMES\tORIGIN\tKEY\tVALID UNTIL\tDAYS LEFT\tNEXT RENEWAL\tPROBLEMS")
+	fmt.Fprintln(table, "SITE\tNAMES\tORIGIN\tKEY\tVALID UNTIL\tDAYS LEFT\tNEXT RENEWAL\tPROBLEMS")
 	for _, r := range reports {
 		until, left := r.NotAfter.Local().Format(clock), fmt.Sprint(int(r.NotAfter.Sub(now).Hours()/24))
-		if r.Placeholder {
+		switch {
+		case r.Placeholder:
 			until, left = "placeholder", "-"
+		case r.NotAfter.Before(now):
+			left = "expired"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\n", strings.Join(r.Names, " "), r.Origin, r.Key, until, left,
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", r.Site, strings.Join(r.Names, " "), r.Origin, r.Key, until, left,
 			orDash(timeText(r.Renew)), len(r.Problems)+len(r.Refused))
 	}
 	return table.Flush()

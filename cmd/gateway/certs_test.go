@@ -81,6 +81,25 @@ func TestCerts_TellsAndRenewsWhatTheRunningGatewayServes(t *testing.T) {
 	}
 }
 
+func TestCerts_ListTellsTheSiteAndWhatHasExpired(t *testing.T) {
+	now := time.Now()
+	var out bytes.Buffer
+	err := printCertificates(&out, []certificateReport{
+		{Site: "a.example.com", Names: []string{"*.example.com"}, Origin: "files", NotAfter: now.Add(50 * time.Hour)},
+		{Site: "b.example.com", Names: []string{"*.example.com"}, Origin: "files", NotAfter: now.Add(-time.Minute)},
+		{Site: "c.example.com", Origin: "acme", Placeholder: true},
+	}, now)
+	lines := strings.Split(out.String(), "\n")
+	for i, want := range []string{"SITE NAMES ORIGIN", "a.example.com *.example.com files", "b.example.com *.example.com files", "c.example.com acme placeholder"} {
+		if got := strings.Join(strings.Fields(lines[i]), " "); !strings.HasPrefix(got, want) {
+			t.Errorf("line %d is %q, not %q: %v", i+1, got, want, err)
+		}
+	}
+	if !strings.Contains(lines[1], " 2 ") || !strings.Contains(lines[2], " expired ") {
+		t.Errorf("the days left:\n%s", out.String())
+	}
+}
+
 func TestCerts_ShowTellsEverythingOfACertificate(t *testing.T) {
 	t.Parallel()
 	path := certsConfig(t)
