@@ -46,6 +46,9 @@ func (b *builder) site() *table {
 			b.addRoute(site, n, root)
 		}
 	}
+	if !site.answers() {
+		site.set("respond", 404, b.host.head()) // gateway wants to be told, httpd finds no file
+	}
 	b.unreached()
 	b.sectionSockets()
 	b.reverses()
@@ -76,6 +79,12 @@ func (b *builder) fillSite(site *table, root *node) {
 		route.set(e.key, e.value, e.from...)
 	}
 	site.children = append(site.children, route)
+}
+
+// answers reports whether a site says what becomes of any request.
+func (t *table) answers() bool {
+	says := func(key string) bool { return t.has(key) }
+	return slices.ContainsFunc([]string{"backend", "root", "redirect", "respond"}, says) || slices.ContainsFunc(t.children, func(c *table) bool { return c.header == "[[site.route]]" })
 }
 
 func retitled(children []*table, header string) []*table {

@@ -35,12 +35,20 @@ func (b *builder) rewriteInternally(r *rule, step rewriteStep, target, groups st
 	out.whole, out.used, out.identity = true, false, false
 	out.target = withQuery(text, step)
 	if next.kind == proxied && !next.identity {
-		out.target = next.target + strings.TrimPrefix(out.target, next.prefix)
+		out.target = joined(next.target, strings.TrimPrefix(out.target, next.prefix))
 	}
 	if next.kind == static {
 		out.folder, out.target = next.target, text
 	}
 	return []*rule{&out}
+}
+
+// joined puts a path behind another, with one slash where both bring one.
+func joined(path, rest string) string {
+	if strings.HasPrefix(rest, "/") {
+		path = strings.TrimSuffix(path, "/")
+	}
+	return path + rest
 }
 
 // sitesOwn reports whether a rule serves the site's own folder.

@@ -339,6 +339,20 @@ func TestTranslate_MissesNothingThatIsSwitchedOff(t *testing.T) {
 	}
 }
 
+func TestTranslate_AnswersForASiteThatHasNothing(t *testing.T) {
+	_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "Header set X-A b"))
+	if got := apacheLines(made); !strings.Contains(got, "respond = 404\n") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestTranslate_WritesOneSlashWhereARuleLeadsIntoAnother(t *testing.T) {
+	_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "RewriteEngine on\nRewriteRule ^/x/([a-z]+)$ /app/$1 [PT]\nProxyPass /app http://localhost:3001/"))
+	if got := apacheLines(made); !strings.Contains(got, "rewrite = \"/{1}\"\n") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 func TestTranslate_WaitsAsLongAsTheVirtualHostSays(t *testing.T) {
 	for body, want := range map[string]string{"Timeout 300": `first_byte = "5m"`, "Timeout 300\nProxyTimeout 90": `first_byte = "90s"`} {
 		_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, "ProxyPass / http://localhost:3000/\n"+body))
