@@ -88,15 +88,29 @@ func (b *builder) beyond(r *rule) *rule {
 	return next
 }
 
-// shadowed reports whether an earlier rule takes every path of a pattern.
+// shadowed reports whether an earlier rule takes every path of a pattern. One that
+// leaves some paths out takes nearly all of them: a pattern that refuses is kept
+// then, since it must not open what it closes, and any other is left out.
 func (b *builder) shadowed(r *rule, before []*rule) bool {
 	for _, earlier := range before {
 		skips := earlier.kind == notProxied || earlier.kind == passed && r.stage != rewriting
-		if !skips && earlier.re == nil && !earlier.exact && len(earlier.except) == 0 && within(r.literal(), earlier.prefix) {
+		if skips || earlier.re != nil || earlier.exact || !within(r.literal(), earlier.prefix) {
+			continue
+		}
+		if len(earlier.except) == 0 {
+			return true
+		}
+		if r.kind != responded && !earlier.leavesOut(r.literal()) {
+			b.ledger.differently(r.from[0], "httpd gets to it only for the few paths that "+earlier.from[0].Position.String()+" leaves out, and gateway does without it")
 			return true
 		}
 	}
 	return false
+}
+
+// leavesOut reports whether a rule may leave out all paths that begin in a way.
+func (r *rule) leavesOut(beginning string) bool {
+	return slices.ContainsFunc(r.except, func(m matcher) bool { return m.re != nil || within(beginning, m.prefix) })
 }
 
 // warnOrder tells where gateway's order differs: a pattern goes before prefixes

@@ -319,6 +319,21 @@ func TestTranslate_LeavesOutThePathsThatAPatternMustNotFit(t *testing.T) {
 	}
 }
 
+// A rule for nearly all paths goes before patterns that stand after it.
+func TestTranslate_KeepsTheOrderOfARuleThatLeavesPathsOut(t *testing.T) {
+	const all = "ProxyPassMatch ^/(?!static)(.*)$ http://localhost:3000/$1\nDocumentRoot /srv\n"
+	for body, kept := range map[string]bool{
+		all + `ProxyPassMatch "^/(.*\.gif)$" http://localhost:4000/$1`:        false,
+		all + `ProxyPassMatch "^/static/(.*\.gif)$" http://localhost:4000/$1`: true,
+		all + `RedirectMatch 403 \.php$`:                                      true,
+	} {
+		_, made := apacheTranslate(t, fmt.Sprintf(apacheSite, body))
+		if got := apacheLines(made); strings.Contains(got, "match = ") != kept {
+			t.Errorf("%s:\n%s", body, got)
+		}
+	}
+}
+
 func TestTranslate_ClosesNoSiteThatWantsNoCertificateOfClients(t *testing.T) {
 	const site = "Listen 8443\n<VirtualHost *:8443>\nServerName a.example.com\nSSLEngine on\nSSLCertificateFile /c\nSSLVerifyClient %s\nProxyPass / http://localhost:3000/\n</VirtualHost>\n"
 	for word, matters := range map[string]bool{"none": false, "optional": true, "optional_no_ca": true} {
