@@ -32,8 +32,7 @@ func lockState(dir string, log *slog.Logger) (io.Closer, error) {
 	}
 	err = flockUnlessHeld(file)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, errors.Join(fmt.Errorf("state: %s is in use by another gateway, process %d: stop that one first, or give this one a state folder of its own",
-			dir, lockHolder(path)), file.Close())
+		return nil, errors.Join(&heldError{dir, lockHolder(path)}, file.Close())
 	}
 	if err != nil {
 		log.Warn("the state folder cannot be locked: see to it that no second gateway uses it", "file", path, "error", err)
@@ -43,6 +42,16 @@ func lockState(dir string, log *slog.Logger) (io.Closer, error) {
 		log.Debug("writing the process number into the lock", "file", path, "error", err) // it is only for a message
 	}
 	return file, nil
+}
+
+// heldError is a state folder that another gateway uses.
+type heldError struct {
+	dir string
+	pid int // of that gateway
+}
+
+func (e *heldError) Error() string {
+	return fmt.Sprintf("state: %s is in use by another gateway, process %d: stop that one first, or give this one a state folder of its own", e.dir, e.pid)
 }
 
 // flockUnlessHeld takes the lock unless the process that has it runs.

@@ -72,6 +72,25 @@ func TestRun_GivesNoSignOfLifeBeforeItServes(t *testing.T) {
 	}
 }
 
+// The gateway that systemd knows was killed after its heir had the duty, and before
+// it could tell of that one.
+func TestRun_HasTheServiceManagerAdoptAGatewayThatServes(t *testing.T) {
+	w := newWorld(t, "0s")
+	serving := w.gateway.cmd.Process.Pid
+	manager := serviceManager(t)
+	second := startProcess(t, builtGateway(t), "run", "-c", w.config)
+	text := hears(t, manager, fmt.Sprintf("MAINPID=%d\n", serving))
+	if !strings.Contains(text, "\nREADY=1\n") {
+		t.Errorf("it is told of the one that serves by %q", text)
+	}
+	if code := second.exitCode(); code != exitDone {
+		t.Errorf("exit code %d: %s", code, second.text())
+	}
+	if got := w.running().PID; got != serving {
+		t.Errorf("process %d serves", got)
+	}
+}
+
 func TestRun_ServesWhoQueuedAtASocketOfTheServiceManager(t *testing.T) {
 	t.Parallel()
 	needPrograms(t, "systemd-socket-activate")

@@ -66,7 +66,7 @@ func serveConfig(ctx context.Context, path string, c *config.Config, from *hando
 		return err
 	}
 	if err := g.open(ctx); err != nil {
-		return err
+		return g.leaveToHeir(err)
 	}
 	for _, address := range sockets.Left() {
 		g.log.Warn("the service manager has opened an address that no site listens on, and it is closed: take it out of the socket unit, or put it into the site's listen", "address", address)

@@ -178,6 +178,18 @@ func (g *gateway) leaveTo(heir *handover.Heir) {
 	g.leaving <- heir
 }
 
+// leaveToHeir ends this process in peace where the service manager has started it
+// although a gateway serves: the one before was killed in the middle of an upgrade,
+// and could not tell of its heir any more.
+func (g *gateway) leaveToHeir(err error) error {
+	held := (*heldError)(nil)
+	if !errors.As(err, &held) || !g.manager.Adopt(held.pid, "serving") {
+		return err
+	}
+	g.log.Warn("the gateway before was killed in the middle of an upgrade: its heir serves, and is the main process of the service from now on", "pid", held.pid)
+	return nil
+}
+
 // lookAfter is how often a process that was taken over from looks whether any
 // gateway is left, and for connections that it no longer needs.
 const lookAfter = time.Second

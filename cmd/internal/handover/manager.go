@@ -4,8 +4,10 @@
 package handover
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -33,6 +35,25 @@ func (m Manager) Stopping(within time.Duration) {
 
 // Main tells that another process is gateway from now on.
 func (m Manager) Main(pid int) { m.tell(fmt.Sprintf("MAINPID=%d", pid)) }
+
+// Adopt tells that another process is gateway, and serves, of which the service
+// manager has not heard; from this one alone does it hear anything. It is false, and
+// nothing is told, if that process is none of the service in which this one runs.
+func (m Manager) Adopt(pid int, status string) bool {
+	if os.Getenv("NOTIFY_SOCKET") == "" || !besideUs(pid) {
+		return false
+	}
+	// In one message: with the number of the other one, this one has had its say.
+	m.tell(fmt.Sprintf("MAINPID=%d\n%s\nSTATUS=%s", pid, daemon.SdNotifyReady, status))
+	return true
+}
+
+// besideUs tells whether a process is in our own control group.
+func besideUs(pid int) bool {
+	ours, err := os.ReadFile("/proc/self/cgroup")
+	theirs, theirErr := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	return err == nil && theirErr == nil && bytes.Equal(ours, theirs)
+}
 
 // Alive tells that gateway works. It is due within every WatchdogInterval.
 func (m Manager) Alive() { m.tell(daemon.SdNotifyWatchdog) }
