@@ -67,7 +67,7 @@ func newRouteH2(t *testing.T, f *front) *routeH2 {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	h := &routeH2{http2.NewFramer(c, c), t, c}
 	h.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	if _, err := c.Write([]byte(http2.ClientPreface)); err != nil {

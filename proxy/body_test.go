@@ -150,7 +150,7 @@ func TestBody_SmallOneIsGatheredBeforeTheBackendIsAsked(t *testing.T) {
 
 func TestBody_SlowStreamIsCutAndNotBlamedOnTheBackend(t *testing.T) {
 	url, bodies := newRouteBodies(t)
-	f := newServedFront(t, frontConfig(url, func(c *Config) { c.Timeouts.Body = 300 * time.Millisecond }))
+	f := newServedFront(t, frontConfig(url, func(c *Config) { c.Timeouts.Body = time.Second }))
 	bothProtocols(t, f, func(t *testing.T, client *http.Client) {
 		body, feed := io.Pipe()
 		defer feed.Close()

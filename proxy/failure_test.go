@@ -195,7 +195,7 @@ func TestUpstream_BoundsTheWaitForAConnection(t *testing.T) {
 	backend := frontBackend(t, func(http.ResponseWriter, *http.Request) { busy <- struct{}{}; <-release })
 	f := newFront(t, frontConfig(backend.URL, func(c *Config) {
 		c.Backends[0].Connections = 1
-		c.Timeouts.FirstByte = 500 * time.Millisecond
+		c.Timeouts.FirstByte = 20 * time.Second
 	}))
 	first := make(chan int, 1)
 	client := f.client(t, true)
@@ -225,7 +225,7 @@ func TestUpstream_SaysWhenAllConnectionsAreBusy(t *testing.T) {
 	})
 	f := newFront(t, frontConfig(backend.URL, func(c *Config) {
 		c.Backends[0].Connections = 1
-		c.Timeouts.FirstByte = 200 * time.Millisecond
+		c.Timeouts.FirstByte = time.Second // in which the first one's answer must begin
 	}))
 	client := f.client(t, true)
 	first, err := client.Get("https://api.example.com/")

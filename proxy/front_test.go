@@ -6,6 +6,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -14,6 +16,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -157,7 +160,7 @@ func (f *front) raw(t *testing.T) (*tls.Conn, *bufio.Reader) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	return c, bufio.NewReader(c)
 }
 
@@ -222,7 +225,7 @@ func frontWait[T any](t *testing.T, c <-chan T, what string) T {
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("%s did not happen", what)
 		panic("not reached")
 	}
@@ -273,4 +276,31 @@ func listenUnix(t *testing.T, path string) net.Listener {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// frontFreeAddress is an address that is the test's own until its end, and at
+// which nobody listens. A socket that is bound and does not listen holds it, so
+// that the system gives it to nobody else; whoever sets SO_REUSEADDR may listen
+// there, as every net.Listen does.
+func frontFreeAddress(t *testing.T) string {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	holder, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		syscall.CloseOnExec(holder)
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(holder) })
+	if err := errors.Join(syscall.SetsockoptInt(holder, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1),
+		syscall.Bind(holder, &syscall.SockaddrInet4{})); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(holder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
 }

@@ -18,7 +18,7 @@ func TestStop_AnHTTP2ConnectionMaySendItsFirstRequest(t *testing.T) {
 	lab := wireStart(t, wireEcho)
 	c := lab.dialTLS("h2")
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	wireSend(t, c, http2.ClientPreface)
 	framer := http2.NewFramer(c, c)
 	if err := framer.WriteSettings(); err != nil {

@@ -197,7 +197,7 @@ func logTestExchange(t *testing.T, address, request string) string {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	if head, body, found := strings.Cut(request, "\r\n\r\n"); found {
 		request = head + "\r\nConnection: close\r\n\r\n" + body
 	} else if strings.Contains(request, "Connection:") {
@@ -254,7 +254,7 @@ func logTestApache(t *testing.T, backend, logs string) string {
 	if _, missing := os.Stat(modules + "/mod_proxy_http.so"); err != nil || missing != nil {
 		t.Skip("no Apache httpd to compare with: install the Debian package apache2")
 	}
-	address := logTestFreeAddress(t)
+	address := frontFreeAddress(t)
 	config := fmt.Sprintf(logTestApacheConfig, logs, address, modules, backend)
 	for i, format := range logTestFormats {
 		quoted := strings.NewReplacer(`\\`, `\\\\`, `"`, `\"`).Replace(format)
@@ -288,19 +288,9 @@ func logTestApache(t *testing.T, backend, logs string) string {
 	return address
 }
 
-func logTestFreeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func logTestEventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !condition() {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain: %s", what)

@@ -179,15 +179,7 @@ func TestReplay_TheSecondTryIsNotSwallowedByTheSameDeath(t *testing.T) {
 	known := newHoldKnown(holdUp)
 	var dying atomic.Bool
 	dying.Store(true)
-	var death sync.Once
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		death.Do(func() {
-			time.AfterFunc(100*time.Millisecond, func() { // the word of it comes late
-				known.set(Availability{Coming: true, Reason: "it is down"})
-				dying.Store(false)
-				known.set(holdUp)
-			})
-		})
 		if dying.Load() {
 			panic(http.ErrAbortHandler)
 		}
@@ -195,7 +187,12 @@ func TestReplay_TheSecondTryIsNotSwallowedByTheSameDeath(t *testing.T) {
 	}))
 	t.Cleanup(backend.Close)
 	f := newHoldFront(t, backend.URL, known)
-	if a := frontWait(t, f.start(t, f.request(t, "GET", "/", nil)), "an answer"); a.status() != 200 || a.body != "answer" {
+	answer := f.start(t, f.request(t, "GET", "/", nil))
+	f.suspected(t) // which is before the word of it
+	known.set(Availability{Coming: true, Reason: "it is down"})
+	dying.Store(false)
+	known.set(holdUp)
+	if a := frontWait(t, answer, "an answer"); a.status() != 200 || a.body != "answer" {
 		t.Errorf("%d %q %v", a.status(), a.body, a.err)
 	}
 	if x := <-f.exchanges; x.tries != 2 {
@@ -203,8 +200,25 @@ func TestReplay_TheSecondTryIsNotSwallowedByTheSameDeath(t *testing.T) {
 	}
 }
 
+// suspected waits until the backend is.
+func (f *holdFront) suspected(t *testing.T) {
+	t.Helper()
+	holdUntil(t, "suspicion", func() bool { return f.handler.upstreams["api"].suspicion.left(time.Now()) > 0 })
+}
+
 // What the kernel takes for a dying process is lost, and a POST can't be repeated.
 func TestReplay_APostIsNotGivenToABackendThatJustDroppedARequest(t *testing.T) {
+	for range 20 {
+		if replayPostMeetsADeath(t) {
+			return
+		}
+	}
+	t.Error("the word of a death always comes late: the machine is too busy for this")
+}
+
+// replayPostMeetsADeath tells whether the word of the death came in time.
+func replayPostMeetsADeath(t *testing.T) (inTime bool) {
+	t.Helper()
 	known := newHoldKnown(holdUp)
 	var dying atomic.Bool
 	dying.Store(true)
@@ -220,21 +234,22 @@ func TestReplay_APostIsNotGivenToABackendThatJustDroppedARequest(t *testing.T) {
 	t.Cleanup(backend.Close)
 	f := newHoldFront(t, backend.URL, known)
 	first := f.start(t, f.request(t, "GET", "/", nil))
-	holdUntil(t, "suspicion", func() bool { return f.handler.upstreams["api"].suspicion.left(time.Now()) > 0 })
+	f.suspected(t)
 	post := f.start(t, f.request(t, "POST", "/", strings.NewReader("body")))
-	time.AfterFunc(30*time.Millisecond, func() { // the word of the death
-		known.set(Availability{Coming: true, Reason: "it is down"})
-		dying.Store(false)
-		known.set(holdUp)
-	})
+	<-time.After(30 * time.Millisecond) // until the word of the death
+	known.set(Availability{Coming: true, Reason: "it is down"})
+	dying.Store(false)
+	inTime = f.handler.upstreams["api"].suspicion.left(time.Now()) > 0
+	known.set(holdUp)
 	for name, answer := range map[string]<-chan *holdAnswer{"GET": first, "POST": post} {
-		if a := frontWait(t, answer, "an answer"); a.status() != 200 {
+		if a := frontWait(t, answer, "an answer"); a.status() != 200 && inTime {
 			t.Errorf("%s: %d %q %v", name, a.status(), a.body, a.err)
 		}
 	}
-	if posts.Load() != 1 {
-		t.Errorf("the POST was carried out %d times", posts.Load())
+	if n := posts.Load(); n != 1 && inTime {
+		t.Errorf("the POST was carried out %d times", n)
 	}
+	return inTime
 }
 
 func TestReplay_AResponseThatHasBegunIsNotAskedForAgain(t *testing.T) {

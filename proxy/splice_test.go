@@ -22,7 +22,7 @@ func spliceFront(t *testing.T, backend string, change ...func(*Config)) (*front,
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	return f, c, bufio.NewReader(c)
 }
 
@@ -111,7 +111,7 @@ func TestSplice_AClientThatStopsReadingIsCut(t *testing.T) {
 		if x.failure == "" {
 			t.Error("nothing is known of the failure")
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("it is still being waited for")
 	}
 	if n, err := io.Copy(io.Discard, res.Body); err == nil {

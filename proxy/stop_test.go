@@ -229,7 +229,7 @@ func TestUpgraded_ConnectionsCarryAnyBytes(t *testing.T) {
 }
 
 func TestUpgraded_ConnectionsEndAfterTheirOwnGrace(t *testing.T) {
-	lab := wireStart(t, wireUpgrade, func(o *Options) { o.Timeouts.Upgraded = 100 * time.Millisecond })
+	lab := wireStart(t, wireUpgrade, func(o *Options) { o.Timeouts.Upgraded = 2 * time.Second })
 	c := lab.dial(wirePlain)
 	r := wireUpgraded(t, c, "")
 	lab.cancel()
@@ -285,7 +285,7 @@ func TestClose_EndsEverythingAtOnce(t *testing.T) {
 // wireUntil waits for something that has no channel.
 func wireUntil(t *testing.T, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !done(); {
+	for end := time.Now().Add(time.Minute); !done(); {
 		if time.Now().After(end) {
 			t.Fatal("it did not happen")
 		}

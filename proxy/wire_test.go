@@ -93,7 +93,7 @@ func (l *wireLab) stopped() error {
 	case err := <-l.result:
 		l.result <- err
 		return err
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		l.t.Error("Serve did not return")
 		return nil
 	}
@@ -109,7 +109,7 @@ func (l *wireLab) dial(endpoint string) net.Conn {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(15 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	return c
 }
 
@@ -129,7 +129,7 @@ func (l *wireLab) client(http2 bool) *http.Client {
 		ForceAttemptHTTP2: http2,
 	}
 	l.t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 15 * time.Second}
+	return &http.Client{Transport: transport, Timeout: time.Minute}
 }
 
 func wireSend(t *testing.T, c net.Conn, s string) {

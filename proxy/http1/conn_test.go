@@ -75,7 +75,7 @@ func transportWait[T any](t *testing.T, from <-chan T, what string) T {
 	select {
 	case v := <-from:
 		return v
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no " + what)
 		panic("unreachable")
 	}

@@ -61,7 +61,7 @@ func writerTheirs(t *testing.T, s *httptest.Server, method, fields string) (answ
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	second := "GET /end HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 	if _, err := io.WriteString(c, writerRequest(method, fields)+second); err != nil {
 		t.Fatal(err)
