@@ -225,7 +225,7 @@ func pkiServer(t testing.TB, config *tls.Config) (address string) {
 			}
 			serving.Go(func() {
 				defer conn.Close()
-				_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+				_ = conn.SetDeadline(time.Now().Add(time.Minute))
 				if _, err := conn.Write([]byte{'.'}); err != nil {
 					t.Log("server:", err)
 				}
@@ -239,7 +239,7 @@ func pkiServer(t testing.TB, config *tls.Config) (address string) {
 // pkiDial makes one connection, reads the byte so that tickets arrive, and
 // returns what was agreed.
 func pkiDial(address string, config *tls.Config) (tls.ConnectionState, error) {
-	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", address, config)
+	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: time.Minute}, "tcp", address, config)
 	if err != nil {
 		return tls.ConnectionState{}, err
 	}
@@ -266,7 +266,7 @@ func pkiRunning(t testing.TB, store *Store) {
 // pkiEventually waits for a condition that another goroutine brings about.
 func pkiEventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !condition() {

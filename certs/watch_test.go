@@ -126,6 +126,12 @@ func (w *watched) refused(part string) {
 	})
 }
 
+// logged waits for so many lines: they come a moment after the status.
+func (w *watched) logged(lines int, parts ...string) {
+	w.t.Helper()
+	pkiEventually(w.t, "logged: "+strings.Join(parts, " "), func() bool { return w.log.count(parts...) >= lines })
+}
+
 // pause waits until the files were looked at a few times.
 func (w *watched) pause() {
 	timer := time.NewTimer(5 * w.store.Interval)
@@ -204,6 +210,7 @@ func TestStore_KeepsTheLastGoodPairWhenTheNewFilesAreBad(t *testing.T) {
 		before := w.log.count("not in use, the last good ones stay", step.want)
 		step.spoil()
 		w.refused(step.want)
+		w.logged(before+1, "not in use, the last good ones stay", step.want)
 		w.pause()
 		if lines := w.log.count("not in use, the last good ones stay", step.want) - before; lines != 1 {
 			t.Errorf("%s: %d lines in the log, want 1", step.name, lines)
@@ -214,6 +221,7 @@ func TestStore_KeepsTheLastGoodPairWhenTheNewFilesAreBad(t *testing.T) {
 		w.write(good)
 		w.served(good)
 	}
+	w.logged(7, "certificate files are good again")
 	if lines := w.log.count("certificate files are good again"); lines != 7 {
 		t.Errorf("%d times good again, want 7", lines)
 	}
