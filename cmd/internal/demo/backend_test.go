@@ -223,15 +223,36 @@ func TestBackend_CrashIsNotForOtherSites(t *testing.T) {
 	}
 }
 
-// demoProcess starts the demo backend as a process and waits for its port.
-func demoProcess(t *testing.T) (*exec.Cmd, string) {
+// demoFreeAddress is an address that is the test's own until its end. A socket
+// that is bound and does not listen holds it, so that the system gives it to nobody
+// else; whoever sets SO_REUSEADDR may listen there, as every net.Listen does.
+func demoFreeAddress(t *testing.T) string {
 	t.Helper()
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
+	syscall.ForkLock.RLock()
+	holder, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		syscall.CloseOnExec(holder)
+	}
+	syscall.ForkLock.RUnlock()
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := probe.Addr().String()
-	_ = probe.Close()
+	t.Cleanup(func() { _ = syscall.Close(holder) })
+	if err := errors.Join(syscall.SetsockoptInt(holder, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1),
+		syscall.Bind(holder, &syscall.SockaddrInet4{})); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(holder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
+}
+
+// demoProcess starts the demo backend as a process and waits for its port.
+func demoProcess(t *testing.T) (*exec.Cmd, string) {
+	t.Helper()
+	address := demoFreeAddress(t)
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), demoRole+"="+address, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
@@ -239,7 +260,7 @@ func demoProcess(t *testing.T) (*exec.Cmd, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		c, err := net.Dial("tcp", address)
 		if err == nil {
 			_ = c.Close()

@@ -313,7 +313,7 @@ func TestDownload_LeavesAServerThatSendsNothing(t *testing.T) {
 	s, root := downloadServe(t, 1<<20), t.TempDir()
 	s.cut.Store(600_000)
 	s.silent.Store(true)
-	err := downloadRun(t, s.download(t), root, func(one *downloader) { one.stall = 100 * time.Millisecond })
+	err := downloadRun(t, s.download(t), root, func(one *downloader) { one.stall = 500 * time.Millisecond })
 	if err != nil {
 		t.Fatal(err)
 	}

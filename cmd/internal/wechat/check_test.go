@@ -158,12 +158,12 @@ func TestCheck_BoundsTheWaitForAnAnswer(t *testing.T) {
 		}
 	})
 	defer close(over)
-	check.Waits.Answer = 100 * time.Millisecond
+	check.Waits.Answer = time.Second
 	report, err := check.Run(t.Context())
 	if got := wxTrouble(report); err != nil || got != "fail time" {
 		t.Errorf("%v, %s: %+v", err, got, report.Results)
 	}
-	if f := wxFound(t, report, itemTime); f.Seen != "no answer in 100ms, the longest that WeChat waits" {
+	if f := wxFound(t, report, itemTime); f.Seen != "no answer in 1s, the longest that WeChat waits" {
 		t.Errorf("%+v", f)
 	}
 }
