@@ -143,6 +143,8 @@ func elsewhere() map[string][]string {
 		"healthcheck": {"probe"}, "check": {"probe"}, "interval": {"every"}, "environment": {"env"},
 		"customlog": {"access"}, "accesslog": {"access"}, "errorlog": {"error"}, "logformat": {"format"}, "loglevel": {"level"},
 		"clientmaxbodysize": {"body"}, "limitrequestbody": {"body"}, "proxypreservehost": {"preserve_host"},
+		"proxysslverify": {"verify"}, "sslproxyverify": {"verify"},
+		"proxyssltrustedcertificate": {"ca_file"}, "sslproxycacertificatefile": {"ca_file"}, "cacert": {"ca_file"}, "rootca": {"ca_file"},
 		"statedir": {"state"}, "datadir": {"state"},
 		"smtp": {"mail", "host"}, "email": {"mail"}, "smtpserver": {"host"}, "server": {"site", "host"}, "username": {"user"}, "login": {"user"},
 		"sender": {"from"}, "receiver": {"to"}, "recipient": {"to"}, "passwordfile": {"password_file"}, "encryption": {"security"},
