@@ -48,10 +48,14 @@ func offers(ctx context.Context, address, user string) (bool, error) {
 
 var errNothingToSay = errors.New("gateway only asks")
 
-// offerPause is how long the first pause between two questions is; each is twice
-// the one before. Since OpenSSH 9.8 an sshd shuts out who comes and goes without a
-// login too often, this host as well (PerSourcePenalties: after 15 times).
-const offerPause = 50 * time.Millisecond
+// The first pause between two questions, and the longest; each is twice the one
+// before. Since OpenSSH 9.8 an sshd shuts out who comes and goes without a login too
+// often, this host as well (PerSourcePenalties: after 15 times), so that there are
+// 11 questions in offerTime.
+const (
+	offerPause   = 50 * time.Millisecond
+	longestPause = 1500 * time.Millisecond
+)
 
 // awaitNoOffer waits until the running sshd takes no password. It need not answer
 // at every address: a host may be configured for IPv6 and have none. Where it
@@ -59,7 +63,7 @@ const offerPause = 50 * time.Millisecond
 func (s *Step) awaitNoOffer(ctx context.Context, addresses func(context.Context) []string) error {
 	ctx, cancel := context.WithTimeout(ctx, offerTime)
 	defer cancel()
-	for pause := offerPause; ; pause *= 2 {
+	for pause := offerPause; ; pause = min(2*pause, longestPause) {
 		wrong := s.offerAt(ctx, addresses(ctx))
 		if wrong == nil {
 			return nil
