@@ -26,7 +26,7 @@ func TestMonitor_BoundsWhatItKeepsOfAGigabyteOfOutput(t *testing.T) {
 		o.Config.Log = filepath.Join(t.TempDir(), "api.log")
 		o.Config.LogMaxSize, o.Config.LogKeep = 16<<20, 3
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // it is a lot on a busy machine
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // it is a lot on a busy machine
 	defer cancel()
 	m.waitUpFor(t, ctx)
 	if kept := len(m.Logs(0)); kept > ringSize {

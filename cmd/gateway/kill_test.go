@@ -86,7 +86,8 @@ func newWorldWith(t *testing.T, boot, more string) *world {
 	}
 	backend := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	state := t.TempDir()
-	above := fmt.Sprintf("[log]\naccess = %q\n[admin]\nsocket = %q\n", filepath.Join(state, "access.log"), filepath.Join(state, "gateway.sock"))
+	// A handshake may take long on a busy machine, where it is not what is tested.
+	above := fmt.Sprintf("[log]\naccess = %q\n[timeouts]\nhandshake = \"1m\"\n[admin]\nsocket = %q\n", filepath.Join(state, "access.log"), filepath.Join(state, "gateway.sock"))
 	w.config = writeFile(t, t.TempDir(), "config.toml",
 		oneSite(t, w.ca.install(t, "api.example.com"), w.port, "http://"+backend, above)+
 			fmt.Sprintf("command = [%q]\nenv = [\"%s=%s %s %s\"]\n%s\n", self, backendEnv, backend, boot, w.journal, more))

@@ -150,7 +150,7 @@ func TestMistakes_UnderLoadChangeNothingAndTheCallerHearsWhy(t *testing.T) {
 	all["a bad file"] = mistake{file: func(good string) string {
 		return "nonsense = 1\n" + strings.Replace(good, `backend = "api"`, `backend = "apu"`, 1)
 	}, want: "FILE:1: nonsense: there is no such key: the keys here are state, trusted_proxies, log, limits, timeouts, site, backend, acme, mail, webhook, admin, setup\n" +
-		"FILE:14: site.backend: there is no backend \"apu\": did you mean \"api\"?\n" +
+		"FILE:16: site.backend: there is no backend \"apu\": did you mean \"api\"?\n" +
 		"nothing was changed: gateway goes on with what it had\n"}
 	names := slices.Sorted(maps.Keys(all))
 	w.unchangedBy(t, stream, traffic{lasts: 20 * time.Second, rate: 100, sockets: 20, downloads: 4}, len(all), func(i int) {

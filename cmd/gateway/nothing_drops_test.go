@@ -213,7 +213,7 @@ func (w *world) certificates() string {
 // variant is the file with another certificate, with and without another site,
 // with other limits and times.
 func variant(good, certificates string, port, i int) string {
-	text := strings.Replace(good, "[admin]", fmt.Sprintf("[timeouts]\nhandover = \"3h\"\nidle = \"%ds\"\n[admin]", 60+i%60), 1)
+	text := strings.Replace(good, "[timeouts]", fmt.Sprintf("[timeouts]\nhandover = \"3h\"\nidle = \"%ds\"", 60+i%60), 1)
 	if i%2 == 0 {
 		at := strings.Index(text, "files = ")
 		text = text[:at] + fmt.Sprintf("files = %q\n#", certificates) + text[at:]
