@@ -37,7 +37,7 @@ func TestBench_MeasuresGatewayBesidePlainHTTPUtil(t *testing.T) {
 	var out, log bytes.Buffer
 	code := run(t.Context(), []string{
 		"-binary", gateway, "-only", "gateway,httputil", "-rows", "h1-1k,h2-1k,resumed,down,up,latency,idle",
-		"-rounds", "1", "-seconds", "0.2", "-idle", "300", "-settle", "0s", "-json",
+		"-rounds", "1", "-seconds", "1", "-idle", "300", "-settle", "0s", "-json",
 	}, &out, &log)
 	if code != 0 {
 		t.Fatalf("exit code %d:\n%s", code, log.String())
