@@ -19,7 +19,7 @@ const (
 	// gateway is at work. Go's own rule is that it may double, which a small heap does
 	// several times in a second: each time all processors are busy for milliseconds,
 	// and the slowest hundredth of the answers is the one that met it.
-	heapRoom = 16 << 20
+	heapRoom = 32 << 20
 
 	// goPercent is Go's own rule, and what a large heap has anyway.
 	goPercent = 100

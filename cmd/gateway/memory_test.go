@@ -107,10 +107,10 @@ func TestMemory_IsLeftAloneWhereLittleHappens(t *testing.T) {
 func TestMemory_HasRoomToGrowWhileGatewayIsAtWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lab := memoryStart(t)
-		lab.collect(5<<20, 4<<20) // within the first second of a load
-		lab.collect(16<<20, 4<<20+100<<10)
-		lab.collect(16<<20, 8<<20)
-		lab.collect(16<<20, 200<<20)
+		lab.collect(5<<20, 8<<20) // within the first second of a load
+		lab.collect(32<<20, 8<<20+100<<10)
+		lab.collect(32<<20, 16<<20)
+		lab.collect(32<<20, 200<<20)
 		if _, percents := lab.wasTold(); !slices.Equal(percents, []int{400, 200, 100}) {
 			t.Errorf("the heap may grow by %v percent, want 400, 200, 100", percents)
 		}
@@ -120,7 +120,7 @@ func TestMemory_HasRoomToGrowWhileGatewayIsAtWork(t *testing.T) {
 func TestMemory_TakesTheRoomBackWhenGatewayIsQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lab := memoryStart(t)
-		lab.collect(5<<20, 4<<20)
+		lab.collect(5<<20, 8<<20)
 		time.Sleep(3 * quietFor)
 		if given, percents := lab.wasTold(); given != 1 || !slices.Equal(percents, []int{400, 100}) {
 			t.Errorf("the heap may grow by %v percent, want 400, 100; given back %d times, want once", percents, given)
