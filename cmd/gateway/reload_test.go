@@ -303,7 +303,8 @@ func TestReload_AThousandLeakNothing(t *testing.T) {
 	}
 	after := w.resources()
 	t.Logf("after 100 reloads: %+v; after 1,000: %+v", before, after)
-	if after.threads > before.threads+10 || after.descriptors > before.descriptors+10 || after.memory > before.memory+16<<10 {
+	// With the race detector a byte of the heap takes two.
+	if after.threads > before.threads+10 || after.descriptors > before.descriptors+10 || after.memory > before.memory+(16<<20+2*heapRoom)>>10 {
 		t.Errorf("something leaks: after 100 reloads %+v, after 1,000 %+v", before, after)
 	}
 	if s := w.status(); s.Restarts != 0 {
