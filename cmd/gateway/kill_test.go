@@ -76,8 +76,9 @@ func newWorld(t *testing.T, boot string) *world {
 	return newWorldWith(t, boot, "")
 }
 
-// newWorldWith has more tables in its file.
-func newWorldWith(t *testing.T, boot, more string) *world {
+// newWorldWith has more tables in its file, and gateway is started by another
+// program if one is named.
+func newWorldWith(t *testing.T, boot, more string, by ...string) *world {
 	t.Helper()
 	w := &world{t: t, ca: newAuthority(t), port: freePort(t), journal: filepath.Join(t.TempDir(), "journal")}
 	self, err := os.Executable()
@@ -91,7 +92,8 @@ func newWorldWith(t *testing.T, boot, more string) *world {
 	w.config = writeFile(t, t.TempDir(), "config.toml",
 		oneSite(t, w.ca.install(t, "api.example.com"), w.port, "http://"+backend, above)+
 			fmt.Sprintf("command = [%q]\nenv = [\"%s=%s %s %s\"]\n%s\n", self, backendEnv, backend, boot, w.journal, more))
-	w.gateway = startProcess(t, builtGateway(t), "run", "-c", w.config)
+	words := append(by, builtGateway(t), "run", "-c", w.config)
+	w.gateway = startProcess(t, words[0], words[1:]...)
 	w.gateway.waitFor(`the backend is up" backend=api`)
 	return w
 }
