@@ -288,6 +288,7 @@ type twinBackend struct {
 	address string
 	server  *httptest.Server
 	asked   chan struct{}
+	ended   chan struct{} // holds one: a body has
 
 	mu      sync.Mutex
 	reading int // requests whose bodies have not ended
@@ -296,7 +297,7 @@ type twinBackend struct {
 
 func newTwinBackend(t *testing.T) *twinBackend {
 	t.Helper()
-	b := &twinBackend{address: fmt.Sprintf("127.0.0.1:%d", freePort(t)), asked: make(chan struct{}, 100)}
+	b := &twinBackend{address: fmt.Sprintf("127.0.0.1:%d", freePort(t)), asked: make(chan struct{}, 100), ended: make(chan struct{}, 1)}
 	b.start(t)
 	t.Cleanup(b.stop)
 	return b
@@ -322,8 +323,13 @@ func (b *twinBackend) stop() {
 // take is what was asked last. A server may have its own answer to a request that
 // is cut before the backend knows that it is.
 func (b *twinBackend) take() *twinSeen {
-	for deadline := time.Now().Add(patience); b.reads() && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond)
+	for deadline := time.NewTimer(patience); b.reads(); {
+		select {
+		case <-b.ended:
+			continue
+		case <-deadline.C:
+		}
+		break
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -370,6 +376,10 @@ func (b *twinBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b.seen = seen
 	b.reading--
 	b.mu.Unlock()
+	select {
+	case b.ended <- struct{}{}:
+	default: // who waits has another look to come
+	}
 	w.Header()["X-Backend"] = []string{"1"}
 	w.Header()["Date"] = []string{"Sun, 06 Nov 1994 08:49:37 GMT"}
 	b.answer(w, r)
