@@ -9,7 +9,6 @@ import (
 )
 
 const (
-	batchBytes     = 64 << 10    // lines are written together up to this size
 	pendingBytes   = 1 << 20     // lines kept while the sink refuses them; later ones are counted as lost
 	complaintEvery = time.Minute // how often a sink that goes on refusing is told of
 )
@@ -38,7 +37,7 @@ func (nowhere) Write(lines []byte) (int, error) { return len(lines), nil }
 func (nowhere) Reopen() error                   { return nil }
 func (nowhere) Close() error                    { return nil }
 
-// lineWriter gathers lines into batches for a sink. One goroutine owns it.
+// lineWriter writes lines to a sink. One goroutine owns it.
 //
 // A sink that refuses, as a full disk does, never holds up a request: lines are
 // kept up to pendingBytes, the ones after that are counted, and both the trouble
@@ -47,7 +46,7 @@ func (nowhere) Close() error                    { return nil }
 type lineWriter struct {
 	sink    sink
 	errors  *slog.Logger
-	pending []byte
+	pending []byte // what the sink refused
 	failing bool
 	lost    int
 	told    time.Time
@@ -57,47 +56,52 @@ func newLineWriter(to sink, errors *slog.Logger) *lineWriter {
 	return &lineWriter{sink: to, errors: errors}
 }
 
-// add takes a line with its line end.
-func (w *lineWriter) add(line []byte) {
-	if w.failing && len(w.pending)+len(line) > pendingBytes {
-		w.lost++
+// write writes whole lines, unless the sink is known to refuse.
+func (w *lineWriter) write(lines []byte) {
+	if w.failing {
+		w.keep(lines)
 		return
 	}
-	w.pending = append(w.pending, line...)
+	if n, err := w.sink.Write(lines); err != nil {
+		w.pending = append(w.pending, lines[n:]...)
+		w.complain(err)
+	}
 }
 
-func (w *lineWriter) full() bool { return len(w.pending) >= batchBytes }
-
-// flush writes what was added, unless the sink is known to refuse.
-func (w *lineWriter) flush() {
-	if !w.failing {
-		w.try()
+// keep takes lines that cannot be written now, as many as there is room for.
+func (w *lineWriter) keep(lines []byte) {
+	for line := range bytes.Lines(lines) {
+		if len(w.pending)+len(line) > pendingBytes {
+			w.lost++
+			continue
+		}
+		w.pending = append(w.pending, line...)
 	}
 }
 
 // tick is called once a second: it tries again what the sink refused.
 func (w *lineWriter) tick() {
 	if w.failing {
-		w.try()
+		w.retry()
 	}
 }
 
 func (w *lineWriter) reopen() {
-	w.flush()
 	if err := w.sink.Reopen(); err != nil {
 		w.errors.Error("access log: cannot be reopened, lines go on into the file that was open", "error", err)
 	}
 	w.tick()
 }
 
-func (w *lineWriter) try() {
+func (w *lineWriter) retry() {
 	n, err := w.sink.Write(w.pending)
-	w.pending = w.pending[:copy(w.pending, w.pending[n:])]
 	if err != nil {
+		w.pending = w.pending[:copy(w.pending, w.pending[n:])]
 		w.complain(err)
 		return
 	}
-	w.recover()
+	w.errors.Warn("access log: lines are written again", "lost_lines", w.lost)
+	w.pending, w.failing, w.lost, w.told = nil, false, 0, time.Time{}
 }
 
 func (w *lineWriter) complain(err error) {
@@ -109,19 +113,9 @@ func (w *lineWriter) complain(err error) {
 	}
 }
 
-func (w *lineWriter) recover() {
-	if w.failing {
-		w.errors.Warn("access log: lines are written again", "lost_lines", w.lost)
-	}
-	w.failing, w.lost, w.told = false, 0, time.Time{}
-	if cap(w.pending) > 4*batchBytes {
-		w.pending = nil // what a long failure or a flood of long lines took
-	}
-}
-
 // close writes what is left and closes the sink.
 func (w *lineWriter) close() error {
-	w.try()
+	w.tick()
 	lost := w.lost + bytes.Count(w.pending, []byte{'\n'})
 	err := w.sink.Close()
 	if lost > 0 {

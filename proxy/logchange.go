@@ -47,10 +47,9 @@ type accessChange struct {
 	made chan struct{} // closed when lines go to next
 }
 
-// exchange is Run's part of a change: what waits goes where it was meant to go.
+// exchange is Run's part of a change, after it has written what waited to where it was meant to go.
 func (l *AccessLog) exchange(change accessChange) {
 	before := l.target.Load().writer
-	l.drain(before)
 	l.target.Store(change.next)
 	close(change.made)
 	if err := before.close(); err != nil {
