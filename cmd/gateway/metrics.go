@@ -1,7 +1,6 @@
 package main
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,6 +21,7 @@ type metrics struct {
 	replayed *prometheus.CounterVec
 	changes  *prometheus.CounterVec
 	changed  *prometheus.GaugeVec
+	known    answeredSeries
 }
 
 // latencies, in seconds, reach from a cached answer to where WeChat's clients give up.
@@ -75,9 +75,10 @@ func (m *metrics) change(kind string, err error) {
 
 // observe counts one request.
 func (m *metrics) observe(o proxy.Observation) {
-	m.requests.WithLabelValues(o.Site, protocolOf(o.Protocol), classOf(o.Status)).Inc()
-	if o.Status != 101 {
-		m.took.WithLabelValues(o.Site).Observe(o.Took.Seconds())
+	series := m.series(seriesOf(o))
+	series.requests.Inc()
+	if series.took != nil {
+		series.took.Observe(o.Took.Seconds())
 	}
 	if o.Held > 0 {
 		m.held.WithLabelValues(o.Site).Inc()
@@ -90,10 +91,19 @@ func (m *metrics) observe(o proxy.Observation) {
 
 // classOf is "2xx" and its like.
 func classOf(status int) string {
-	if status < 100 || status > 599 {
-		return "other"
+	switch status / 100 {
+	case 1:
+		return "1xx"
+	case 2:
+		return "2xx"
+	case 3:
+		return "3xx"
+	case 4:
+		return "4xx"
+	case 5:
+		return "5xx"
 	}
-	return strconv.Itoa(status/100) + "xx"
+	return "other"
 }
 
 // protocolOf keeps what clients write down to what there is.
