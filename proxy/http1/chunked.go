@@ -185,7 +185,7 @@ func (c *chunkReader) trailers() error {
 	if n == 0 {
 		return io.EOF
 	}
-	trailer, err := parseFields(section, n)
+	trailer, err := parseFields(section, n, nil)
 	if err != nil {
 		return fmt.Errorf("in the trailer section: %w", err)
 	}

@@ -67,8 +67,16 @@ func (c *conn) shakeHands(ctx context.Context) error {
 	return nil
 }
 
+// asks reports whether a request is sent by ask. It is not if somebody wants to know
+// when it was sent, because that is told only with the answer. A new connection may
+// hold something already, which is then taken for the answer.
+func (c *conn) asks(out *outgoing) bool {
+	return c.reused && c.tls == nil && c.wire.socket != nil && out.body == nil && !out.begun && out.sent == nil
+}
+
 // isFit reports whether a kept connection can take another request: the backend
-// has not closed it, nor sent anything that nobody asked for.
+// has not closed it, nor sent anything that nobody asked for. To ask is to find
+// this out as well.
 func (c *conn) isFit() bool {
 	if !c.wire.pending() {
 		return true
@@ -97,9 +105,14 @@ func (c *conn) abandon() {
 }
 
 // exchange sends a request and gives the response as soon as its head is there.
+// The error is an *Error, but for socket.ErrUnasked: the request, as it is, can be
+// sent on another connection.
 func (c *conn) exchange(r *http.Request, out *outgoing) (*http.Response, error) {
 	before := c.wire.written.Load()
 	sendErr := c.send(out)
+	if sendErr == socket.ErrUnasked {
+		return nil, sendErr
+	}
 	wrote := c.wire.written.Load() != before
 	if sendErr != nil && !(isReset(sendErr) && (wrote || !c.reused)) {
 		return nil, c.fail(wrote, sendErr)
@@ -114,20 +127,47 @@ func (c *conn) exchange(r *http.Request, out *outgoing) (*http.Response, error) 
 // send writes the head, and the body if that is small and in memory. The rest of
 // a body is sent while the response is awaited.
 func (c *conn) send(out *outgoing) error {
-	if _, err := c.net.Write(out.first); err != nil {
+	switch err := c.sendFirst(out); {
+	case err == socket.ErrUnasked:
+		return err
+	case err != nil:
 		out.end()
 		if isReset(err) {
 			c.timing.grace()
 		}
 		return err
-	}
-	if out.body == nil {
+	case out.body == nil:
 		out.end()
-		c.timing.sent()
-		return nil
+	default:
+		c.sender = startSender(c, out)
 	}
-	c.sender = startSender(c, out)
 	return nil
+}
+
+func (c *conn) sendFirst(out *outgoing) error {
+	if c.asks(out) {
+		return c.ask(out.first)
+	}
+	_, err := c.net.Write(out.first)
+	if err == nil && out.body == nil {
+		c.timing.sent()
+	}
+	return err
+}
+
+// ask sends a request, and reads the beginning of its answer if it was sent without
+// a wait, as nearly every one is. Why there is none tells the next read.
+func (c *conn) ask(request []byte) error {
+	c.timing.sent()
+	sent, err := c.wire.ask(request, &c.in)
+	if err != nil || sent == len(request) {
+		return err
+	}
+	c.timing.unsent()
+	if _, err = c.net.Write(request[sent:]); err == nil {
+		c.timing.sent()
+	}
+	return err
 }
 
 // fail gives up the connection and tells what is known of the request.

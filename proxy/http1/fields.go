@@ -10,13 +10,17 @@ import (
 var errFolded = errors.New("a field goes on on a second line")
 
 // parseFields reads the n lines of a header or trailer section (RFC 9112,
-// section 5), which may be followed by an empty one. Names come in the canonical form of net/http.
+// section 5), which may be followed by an empty one. Names come in the canonical
+// form of net/http. The values are put into room, for good, if there is enough.
 //
 // It takes nothing that recipients read differently: no folded lines, no space
 // before a colon, no control characters but tabs in a value.
-func parseFields(lines string, n int) (http.Header, error) {
+func parseFields(lines string, n int, room []string) (http.Header, error) {
 	h := make(http.Header, n)
-	values := make([]string, n) // one allocation for all of them
+	values := room
+	if n > len(room) {
+		values = make([]string, n) // one allocation for all of them
+	}
 	for i := range n {
 		end := strings.IndexByte(lines, '\n')
 		name, value, err := parseField(strings.TrimSuffix(lines[:end], "\r"))

@@ -17,6 +17,7 @@ type outgoing struct {
 	length  int64 // of body; unknownLength: in chunks
 	trailer http.Header
 	expects bool // the body waits until the backend asks for it
+	begun   bool // the body was begun, so that no other connection can have it
 
 	closer io.Closer // the body of the request
 	sent   func()    // nil: nobody asks
@@ -33,8 +34,8 @@ func (o *outgoing) end() {
 }
 
 // newOutgoing writes the head into the buffer.
-func newOutgoing(r *http.Request, sent func(), lent *buffer) (*outgoing, error) {
-	o := &outgoing{length: bodyLength(r), sent: sent}
+func newOutgoing(r *http.Request, sent func(), lent *buffer) (outgoing, error) {
+	o := outgoing{length: bodyLength(r), sent: sent}
 	if r.Body != nil {
 		o.closer = r.Body
 	}

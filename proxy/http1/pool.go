@@ -11,12 +11,13 @@ import (
 const reapEvery = 5 * time.Second
 
 // take gives a connection for a request: the one that was used last, because it
-// is the least likely to be closed, or a new one.
-func (t *Transport) take(ctx context.Context, safe bool) (*conn, error) {
+// is the least likely to be closed, or a new one. One that is asked finds out by
+// itself whether it is fit.
+func (t *Transport) take(ctx context.Context, out *outgoing, safe bool) (*conn, error) {
 	for {
 		c, w := t.reserve(ctx, safe)
 		switch {
-		case c != nil && c.isFit():
+		case c != nil && (c.asks(out) || c.isFit()):
 			return c, nil
 		case c != nil:
 			t.release(c, false)

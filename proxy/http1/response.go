@@ -9,10 +9,11 @@ import (
 	"net/textproto"
 )
 
-// answer is a response and its body, made at once.
+// answer is a response, its body and the values of its fields, made at once.
 type answer struct {
 	http.Response
 	body body
+	few  [8]string // room for values: most heads have no more
 }
 
 // receive reads heads up to the one of the response proper.
@@ -41,7 +42,7 @@ func (c *conn) receiveHead(r *http.Request) (*answer, framing, error) {
 	}
 	a := &answer{Response: http.Response{Request: r, TLS: c.tls}}
 	var f framing
-	if err = parseHead(&a.Response, head, lines); err == nil {
+	if err = parseHead(&a.Response, head, lines, a.few[:]); err == nil {
 		f, err = frame(&a.Response, r.Method)
 	}
 	if err != nil {

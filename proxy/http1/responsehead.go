@@ -18,20 +18,21 @@ type framing struct {
 	empty   bool // there is no body, whatever the fields say
 }
 
-// parseHead reads a response head of n lines into res.
+// parseHead reads a response head of n lines into res. The values of its fields go
+// into room if they fit.
 //
 // A line may end with LF alone, as small scripts send it (RFC 9112, section 2.2).
 // Else it is stricter than net/http: it takes no folded fields, no space
 // in or behind a name, no status outside 100 to 999 and no other version than
 // HTTP/1.x. And it leaves the fields as the backend has sent them: net/http adds
 // Cache-Control where Pragma says no-cache.
-func parseHead(res *http.Response, head string, n int) error {
+func parseHead(res *http.Response, head string, n int, room []string) error {
 	line, fields, _ := strings.Cut(head, "\n")
 	if err := parseStatusLine(res, strings.TrimSuffix(line, "\r")); err != nil {
 		return err
 	}
 	var err error
-	res.Header, err = parseFields(fields, n-1)
+	res.Header, err = parseFields(fields, n-1, room)
 	return err
 }
 

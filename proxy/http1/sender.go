@@ -18,7 +18,7 @@ const sendGrace = 50 * time.Millisecond
 // request if a read of the body does.
 type sender struct {
 	conn     *conn
-	out      *outgoing
+	out      outgoing
 	begun    atomic.Int32 // whose it is: nobody's yet, the sender's or, given up, nobody's any more
 	expected chan bool    // whether the backend wants the body, for Expect: 100-continue
 	told     bool         // expected was sent; for the goroutine of the request
@@ -42,7 +42,7 @@ const (
 )
 
 func startSender(c *conn, out *outgoing) *sender {
-	s := &sender{conn: c, out: out, done: make(chan struct{})}
+	s := &sender{conn: c, out: *out, done: make(chan struct{})}
 	if out.expects {
 		s.expected = make(chan bool, 1)
 	}

@@ -25,11 +25,8 @@ type timing struct {
 func (t *timing) begin() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	clear := t.phase.armed
-	t.phase.sent, t.phase.slow, t.phase.armed, t.phase.answered = false, false, false, false
-	if clear {
-		_ = t.conn.SetReadDeadline(time.Time{})
-	}
+	t.phase.sent, t.phase.slow, t.phase.answered = false, false, false
+	t.disarm()
 }
 
 // sent is told that the request was sent.
@@ -38,6 +35,14 @@ func (t *timing) sent() {
 	defer t.mu.Unlock()
 	t.phase.sent = true
 	t.arm()
+}
+
+// unsent is told that not all of the request was sent after all.
+func (t *timing) unsent() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.phase.sent = false
+	t.disarm()
 }
 
 // slow is told that the request takes long enough to be worth a deadline.
@@ -69,13 +74,18 @@ func (t *timing) answered() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.phase.answered = true
-	if t.phase.armed {
-		t.phase.armed = false
-		_ = t.conn.SetReadDeadline(time.Time{})
-	}
+	t.disarm()
 }
 
 func (t *timing) set(deadline time.Time) {
 	t.phase.armed = true
 	_ = t.conn.SetReadDeadline(deadline) // fails only if the connection is closed, which ends the wait as well
+}
+
+// disarm is called with mu held.
+func (t *timing) disarm() {
+	if t.phase.armed {
+		t.phase.armed = false
+		_ = t.conn.SetReadDeadline(time.Time{})
+	}
 }

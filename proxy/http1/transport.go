@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"gateway/proxy/socket"
 )
 
 // Options say how to reach a backend and how patient to be with it. Where a
@@ -99,21 +101,33 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) { return 
 func (t *Transport) Send(r *http.Request, sent func()) (*http.Response, error) {
 	lent := t.buffers.Get().(*buffer)
 	out, err := newOutgoing(r, sent, lent)
-	var c *conn
-	if err == nil {
-		c, err = t.take(r.Context(), isSafe(r.Method))
-	}
 	if err != nil {
-		t.buffers.Put(lent)
-		out.end()
-		return nil, &Error{Err: err}
+		return nil, t.unsent(&out, lent, err)
 	}
-	c.begin(lent)
-	if mayBeEmpty(r) { // asked only now, because a body that was begun can't be sent again
-		r = withoutEmptyBody(r)
-		out, _ = newOutgoing(r, sent, lent) // what is left out can't make it fail
+	for {
+		c, err := t.take(r.Context(), &out, isSafe(r.Method))
+		if err != nil {
+			return nil, t.unsent(&out, lent, err)
+		}
+		c.begin(lent)
+		if mayBeEmpty(r) { // asked only now, because a body that was begun can't be sent again
+			r = withoutEmptyBody(r)
+			out, _ = newOutgoing(r, sent, lent) // what is left out can't make it fail
+			out.begun = true
+		}
+		res, err := c.exchange(r, &out)
+		if err != socket.ErrUnasked {
+			return res, err
+		}
+		t.release(c, false) // and the next one, with the same buffer
 	}
-	return c.exchange(r, out)
+}
+
+// unsent ends a request that got no connection.
+func (t *Transport) unsent(out *outgoing, lent *buffer, err error) error {
+	t.buffers.Put(lent)
+	out.end()
+	return &Error{Err: err}
 }
 
 // isSafe reports methods that change nothing, so that it does no harm if nobody

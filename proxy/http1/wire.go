@@ -41,6 +41,19 @@ func (w *wire) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// ask writes a request as far as the system takes it without waiting. When that is
+// all of it, the beginning of the answer, or why there is none, is read into in.
+// The error is socket.ErrUnasked, or that of the write.
+func (w *wire) ask(request []byte, in *reader) (sent int, err error) {
+	sent, received, err := w.socket.Ask(request, in.buf)
+	w.written.Add(int64(sent))
+	if sent < len(request) {
+		return sent, err
+	}
+	in.w, in.err = received, err
+	return sent, nil
+}
+
 // writeAtOnce writes as much as the system takes without waiting.
 func (w *wire) writeAtOnce(p []byte) (int, error) {
 	if w.socket == nil {

@@ -25,13 +25,14 @@ func (nothingYet) Timeout() bool   { return true }
 func (nothingYet) Temporary() bool { return true }
 
 // Conn is a connection that is a socket. As any net.Conn it can be used by several
-// goroutines, but for TryRead and TryWrite, which nobody else may read or write
+// goroutines, but for TryRead, TryWrite and Ask, which nobody else may read or write
 // beside. An idle connection pays for it with some 300 bytes.
 type Conn struct {
 	net.Conn
 	system  syscall.RawConn
 	in, out direction
 	peeked  [1]byte
+	asking  *asking // nil before the first Ask
 }
 
 // New gives c with cheaper reads and writes. It reports false if c is no socket.
