@@ -38,7 +38,10 @@ type clientBody struct {
 
 // init is for a body that is part of a call, whose answer goes to w.
 func (b *clientBody) init(r *http.Request, w *pacedWriter, patience time.Duration) {
-	b.source, b.ctx = r.Body, r.Context()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.source, b.ctx, b.limit, b.trailers = r.Body, r.Context(), 0, nil
+	b.read, b.failed, b.begun, b.closed = 0, nil, false, false
 	b.ended = r.Body == nil || r.Body == http.NoBody
 	b.expects = !b.ended && wantsContinue(r)
 	b.pace.init(patience, readDeadlineOf{&w.controller}, w.pace.watchdogs)

@@ -28,9 +28,8 @@ type call struct {
 
 	sent          time.Time // when the backend was asked
 	gate          *gate     // of the backend that has the request; nil before and after
-	interim       interim
-	sourceFailure error // how reading the backend's response, or the file, has failed
-	aborted       bool  // the response ends without being complete
+	sourceFailure error     // how reading the backend's response, or the file, has failed
+	aborted       bool      // the response ends without being complete
 }
 
 // callOf finds the call of a request that a Handler serves.
@@ -41,26 +40,36 @@ func callOf(ctx context.Context) *call {
 	return nil
 }
 
-// callParts is all that a call is made of, in one piece: an allocation costs more
-// than the memory.
+// callParts is all that a call is made of, as part of a workspace.
 type callParts struct {
-	call
-	writer pacedWriter
-	client clientBody
-	out    http.Request
-	url    url.URL
-	source backendBody
-	values values
+	call    call
+	writer  pacedWriter
+	client  clientBody
+	interim interim
+	out     http.Request
+	url     url.URL
+	header  http.Header // of out; its memory is used again
+	journey journey
+	source  backendBody
+	values  values
+}
+
+// clear forgets a call that is over. What others lock is begun anew by the next
+// one.
+func (p *callParts) clear() {
+	p.call, p.out, p.url = call{}, http.Request{}, url.URL{}
+	p.journey, p.source, p.values = journey{}, backendBody{}, values{}
+	clear(p.header)
 }
 
 func (h *Handler) newCall(w http.ResponseWriter, r *http.Request) *call {
-	parts := new(callParts)
-	c := &parts.call
+	space, r := workspaceFor(r)
+	c, parts := &space.parts.call, &space.parts
 	c.parts, c.w, c.body = parts, &parts.writer, &parts.client
 	c.conn, c.exchange, c.patience = connOf(r.Context()), exchangeOf(r.Context()), h.timeouts.Write
-	if c.exchange == nil {
+	if c.exchange == nil { // there is no access log
 		c.exchange = &exchange{conn: c.conn, start: time.Now()}
-		r = r.WithContext(context.WithValue(r.Context(), exchangeKey, c.exchange))
+		space.exchange = c.exchange
 	}
 	c.r, c.exchange.call = r, c
 	c.w.init(w, h.timeouts.Write, &h.watchdogs)

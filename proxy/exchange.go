@@ -57,6 +57,7 @@ type contextKey int
 const (
 	connKey contextKey = iota
 	exchangeKey
+	workspaceKey
 )
 
 func connOf(ctx context.Context) *conn {

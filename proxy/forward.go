@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/http/httptrace"
 	"net/textproto"
 	"slices"
 	"strings"
@@ -18,15 +17,15 @@ import (
 // httputil.ReverseProxy passes the request on, but no request and no header is
 // copied twice, and there is mostly no timer.
 func (h *Handler) forward(c *call, out *http.Request) {
-	out.Header = endToEnd(c.r.Header)
+	out.Header = c.parts.endToEnd(c.r.Header)
 	c.readdress(out, c.r)
 	if _, found := out.Header["User-Agent"]; !found {
 		out.Header["User-Agent"] = []string{""} // else net/http names itself
 	}
 	out.Close = false
-	c.interim.begin(c.w)
-	res, err := c.route.upstream.RoundTrip(c.interim.traced(out))
-	c.interim.end()
+	c.parts.interim.begin(c.w)
+	res, err := c.route.upstream.RoundTrip(out)
+	c.parts.interim.end()
 	if err != nil {
 		h.failed(c.w, out, err)
 		return
@@ -43,8 +42,11 @@ func (h *Handler) forward(c *call, out *http.Request) {
 
 // endToEnd is a header without what concerns only the connection that it came
 // by. The values are shared with in, and must not be written to.
-func endToEnd(in http.Header) http.Header {
-	out := make(http.Header, len(in)+addedHeaders)
+func (p *callParts) endToEnd(in http.Header) http.Header {
+	if p.header == nil {
+		p.header = make(http.Header, len(in)+addedHeaders)
+	}
+	out := p.header
 	for name, values := range in {
 		if !isHopByHop(name) {
 			out[name] = slices.Clip(values)
@@ -145,17 +147,8 @@ func add(h, from http.Header) {
 // for as long as its final response has not come. http.Transport may tell of one
 // later, from a goroutine of its own.
 type interim struct {
-	trace httptrace.ClientTrace
-
 	mu sync.Mutex
 	w  *pacedWriter // nil before and after
-}
-
-// traced has pass called for a request.
-func (i *interim) traced(out *http.Request) *http.Request {
-	i.trace.Got1xxResponse = i.pass
-	*out = *out.WithContext(httptrace.WithClientTrace(out.Context(), &i.trace))
-	return out
 }
 
 func (i *interim) begin(w *pacedWriter) {

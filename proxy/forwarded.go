@@ -40,7 +40,7 @@ func deletePrefix(h http.Header, prefix string) {
 // values has room for the values of the headers that gateway sets, each of which
 // would be an allocation else.
 type values struct {
-	room [addedHeaders + 1]string // one for the response
+	room [addedHeaders]string
 	used int
 }
 

@@ -201,7 +201,7 @@ func (h *Handler) mapBack(res *http.Response) error {
 func (c *call) mapBack(res *http.Response) {
 	c.exchange.firstByte = time.Since(c.sent)
 	c.reversal().apply(res.Header)
-	res.Header["X-Request-Id"] = c.parts.values.one(c.exchange.id)
+	res.Header["X-Request-Id"] = []string{c.exchange.id} // which HTTP/2 may read once more when the workspace is somebody else's
 	if res.Header["Content-Type"] == nil {
 		c.w.Header()["Content-Type"] = nil // else net/http guesses one from the body
 	}

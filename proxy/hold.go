@@ -19,8 +19,10 @@ const replayPause = 250 * time.Millisecond
 // RoundTrip sends a request to the backend: now, or when the backend is back. It
 // sends it again if that is safe, and notes in its exchange what came of it.
 func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
-	j := &journey{upstream: u, request: r, call: callOf(r.Context())}
-	j.call.exchange.backend = u.name
+	c := callOf(r.Context())
+	c.exchange.backend = u.name
+	j := &c.parts.journey
+	*j = journey{upstream: u, request: r, call: c}
 	for {
 		if err := j.avoidDeath(); err != nil {
 			return nil, err

@@ -14,7 +14,7 @@ import (
 
 // The request for the backend, and the way to it, piece by piece.
 
-func benchHandler(b *testing.B, cfg Config, general bool) *Handler {
+func benchHandler(b testing.TB, cfg Config, general bool) *Handler {
 	b.Helper()
 	h, err := NewHandler(cfg, Deps{Log: newDiscardLog()})
 	if err != nil {
@@ -47,8 +47,10 @@ func BenchmarkRewrite(b *testing.B) {
 	c.route, _ = c.site.route(c.target.path)
 	b.ReportAllocs()
 	for b.Loop() {
+		c.parts.values = values{}
+		clear(c.parts.header)
 		out := c.outgoing()
-		out.Header = endToEnd(c.r.Header)
+		out.Header = c.parts.endToEnd(c.r.Header)
 		c.readdress(out, c.r)
 	}
 }

@@ -26,7 +26,7 @@ func maxHeaderList(l Limits) int { return int(l.Header) + headBeyond + 32*(l.Hea
 
 func (s *Server) newHTTP2(limits Limits, timeouts Timeouts) *http2.Server {
 	return http2.NewServer(http2.Options{
-		Handler:       http.HandlerFunc(s.serveRequest),
+		Handler:       http.HandlerFunc(s.serveStream),
 		MaxStreams:    limits.Streams,
 		MaxHeaderList: maxHeaderList(limits),
 		HeaderTimeout: timeouts.Header,
@@ -36,6 +36,17 @@ func (s *Server) newHTTP2(limits Limits, timeouts Timeouts) *http2.Server {
 		Date:          s.turns.writers.Date,
 		Go:            func(task func()) { s.handlers.do(task, s.stopping.Done()) },
 	})
+}
+
+// serveStream serves a request of HTTP/2 in a workspace that is lent to it. It is
+// not taken back after a panic, nor if the leg to the backend may still have the body.
+func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
+	space := s.turns.workspaces.lend(r.Context())
+	space.request = *r.WithContext(space)
+	s.serveRequest(w, &space.request)
+	if r.Body == http.NoBody {
+		s.turns.workspaces.takeBack(space)
+	}
 }
 
 // serveHTTP2 serves a connection until it ends.

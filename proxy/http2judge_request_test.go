@@ -33,7 +33,8 @@ func judgeRecording(t *testing.T, change ...func(*Options)) (*wireLab, chan judg
 	seen := make(chan judgeSeen, 1000)
 	lab := wireStart(t, func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
-		seen <- judgeSeen{r, string(body), err, r.Trailer.Clone()}
+		kept := *r // its memory is lent to the next request
+		seen <- judgeSeen{&kept, string(body), err, r.Trailer.Clone()}
 	}, change...)
 	return lab, seen
 }

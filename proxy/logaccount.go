@@ -25,10 +25,14 @@ func (a *account) take(c *conn) (received, sent int64) {
 
 // answered logs the request whose response has left. A server that sets
 // deferred calls it when net/http says http.StateIdle or closes the connection:
-// only then have the last bytes of the response been written and counted.
-func (c *conn) answered() {
-	if t := c.account.unlogged.Swap(nil); t != nil {
-		t.close()
-		t.log.log(t)
+// only then have the last bytes of the response been written and counted. It
+// reports whether the request was there to be logged.
+func (c *conn) answered() (logged bool) {
+	t := c.account.unlogged.Swap(nil)
+	if t == nil {
+		return false
 	}
+	t.close()
+	t.log.log(t)
+	return true
 }

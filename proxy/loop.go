@@ -86,14 +86,14 @@ func (l *loop) serve(h *head) (again bool) {
 	}
 	t.watch.end()
 	t.body.shut()
+	logged := t.log()
 	if again = again && t.lift() == nil; again {
 		l.guard.finished()
 	} else {
 		_ = l.guard.Close()
 	}
 	if returned {
-		l.server.turns.writers.Put(w)
-		l.server.turns.end(t)
+		l.server.turns.end(t, w, logged)
 	}
 	return again
 }

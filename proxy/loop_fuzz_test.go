@@ -42,7 +42,7 @@ func FuzzHead_BecomesTheRequestThatNetHTTPMakesOfIt(f *testing.F) {
 			t.Fatalf("net/http refuses %q: %v", raw[:end], err)
 		}
 		line := &loop{guard: &wireGuard{conn: &conn{}}, context: context.Background()}
-		loopSame(t, h.request(line, &turn{}), want)
+		loopSame(t, h.request(line, &turn{space: newWorkspace()}), want)
 	})
 }
 

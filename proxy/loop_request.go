@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -9,14 +8,13 @@ import (
 
 // request makes of a head the request that net/http would have made of it.
 func (h *head) request(l *loop, t *turn) *http.Request {
-	ctx, cancel := context.WithCancel(l.context)
-	t.cancel = cancel
-	r := (&http.Request{
+	r := &t.space.request
+	*r = *(&http.Request{
 		Method: h.method, RequestURI: h.target, URL: h.url,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: h.header, Host: h.host, ContentLength: h.length, Body: http.NoBody,
 		RemoteAddr: l.client, TLS: l.guard.conn.tls,
-	}).WithContext(ctx)
+	}).WithContext(t.space)
 	if r.URL.Host != "" {
 		r.Host = r.URL.Host
 	}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -12,15 +11,16 @@ import (
 
 // turns lends out what serving one request takes. Idle connections have nothing of it.
 type turns struct {
-	pool    sync.Pool // of *turn
-	writers *http1.ResponseWriters
+	pool       sync.Pool // of *turn
+	writers    *http1.ResponseWriters
+	workspaces workspaces
 }
 
 // turn is one request of a loop while it is served, and for its response the
 // client's connection.
 type turn struct {
 	guard   *wireGuard
-	cancel  context.CancelFunc // of the request's context
+	space   *workspace
 	body    *requestBody
 	watch   watch
 	bounded atomic.Bool // a write deadline was set
@@ -36,14 +36,34 @@ func newTurns() *turns {
 func (ts *turns) begin(l *loop) *turn {
 	t := ts.pool.Get().(*turn)
 	t.guard, t.watch.turn = l.guard, t
+	t.space = ts.workspaces.lend(l.context)
 	t.bounded.Store(false)
 	return t
 }
 
-func (ts *turns) end(t *turn) {
-	t.guard, t.cancel, t.body = nil, nil, nil
+// end takes back what a request has taken whose handler has returned. Of one that
+// is being logged by somebody else the line is still made from it, and of one with
+// a body the leg to the backend may still have it.
+func (ts *turns) end(t *turn, w *http1.ResponseWriter, logged bool) {
+	if logged && t.body == nil {
+		ts.workspaces.takeBack(t.space)
+	}
+	if logged {
+		ts.writers.Put(w)
+	}
+	t.guard, t.space, t.body = nil, nil, nil
 	ts.pool.Put(t)
 }
+
+// log has the request logged, if it is to be, and reports that this is done: a
+// server that stops may have begun with it elsewhere.
+func (t *turn) log() bool {
+	deferred := t.space.transaction.log != nil
+	return t.guard.conn.answered() || !deferred
+}
+
+// cancel ends the request's context.
+func (t *turn) cancel() { t.space.cancel() }
 
 // Write writes to the client. A client that can't be written to is gone, and its
 // request ends with it.

@@ -48,9 +48,14 @@ type writeDeadlineOf struct{ *http.ResponseController }
 
 func (d writeDeadlineOf) set(t time.Time) error { return d.SetWriteDeadline(t) }
 
-// init is for a pace that is part of something larger.
+// init is for a pace that is part of something larger, and may have been another
+// one before, whose watchdog can still be on its way.
 func (p *pace) init(patience time.Duration, cut deadline, w *watchdogs) {
-	p.patience, p.cut, p.watchdogs = patience, cut, w
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.patience, p.cut, p.watchdogs, p.watchdog = patience, cut, w, nil
+	p.started, p.deadline, p.blocked, p.moved = time.Time{}, time.Time{}, 0, 0
+	p.expired, p.stopped = false, false
 }
 
 // allowance is how long the next call may be blocked.
@@ -140,6 +145,7 @@ type pacedWriter struct {
 // init is for a writer that is part of a call.
 func (w *pacedWriter) init(to http.ResponseWriter, patience time.Duration, watchdogs *watchdogs) {
 	w.ResponseWriter, w.controller = to, *http.NewResponseController(to)
+	w.status, w.written, w.isBrisk, w.hijacked, w.edit = 0, 0, false, false, nil
 	w.pace.init(patience, writeDeadlineOf{&w.controller}, watchdogs)
 }
 

@@ -17,9 +17,12 @@ import (
 type Options struct {
 	Limits   Limits
 	Timeouts Timeouts
-	TLS      *tls.Config  // how handshakes are answered; nil refuses TLS
-	Handler  http.Handler // serves every request, also those that stand for refused ones
-	Log      *slog.Logger
+	TLS      *tls.Config // how handshakes are answered; nil refuses TLS
+	// Handler serves every request, also those that stand for refused ones. When it
+	// has returned, it must not use a request any more whose context it has not
+	// waited for: its memory is lent to another one.
+	Handler http.Handler
+	Log     *slog.Logger
 
 	// Listen opens a listening socket; nil means net.ListenConfig. It is how
 	// sockets that were inherited come in.

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"strings"
@@ -9,10 +8,8 @@ import (
 )
 
 // transaction is one request and what became of it: what a line of the access
-// log is made of. It is the context of its request too, which saves two
-// allocations a request.
+// log is made of.
 type transaction struct {
-	context.Context
 	exchange exchange
 	request  *http.Request
 	response recorder
@@ -29,11 +26,11 @@ type transaction struct {
 }
 
 func newTransaction(w http.ResponseWriter, r *http.Request) *transaction {
-	t := &transaction{Context: r.Context(), start: time.Now()}
-	t.exchange.start = t.start
-	t.exchange.conn = connOf(t.Context)
-	t.response.ResponseWriter = w
-	t.request = r.WithContext(t)
+	space, r := workspaceFor(r)
+	t := &space.transaction
+	t.start, t.request, t.response.ResponseWriter = time.Now(), r, w
+	t.exchange.start, t.exchange.conn = t.start, connOf(r.Context())
+	space.exchange = &t.exchange
 	if r.Body != nil && r.Body != http.NoBody {
 		t.body.ReadCloser = r.Body
 		t.request.Body = &t.body
@@ -44,17 +41,9 @@ func newTransaction(w http.ResponseWriter, r *http.Request) *transaction {
 	return t
 }
 
-// Value makes the exchange known to the inner handlers.
-func (t *transaction) Value(key any) any {
-	if key == exchangeKey {
-		return &t.exchange
-	}
-	return t.Context.Value(key)
-}
-
 // finish takes down what is known when the handler has returned or panicked.
 func (t *transaction) finish() {
-	t.aborted = !t.response.returned || t.Err() != nil
+	t.aborted = !t.response.returned || t.request.Context().Err() != nil
 	t.status = t.response.outcome()
 	if t.request.Method != http.MethodHead {
 		t.written = t.response.body
@@ -150,7 +139,7 @@ func (t *transaction) localAddress() string {
 	if c := t.exchange.conn; c != nil && c.local != nil {
 		return c.local.String()
 	}
-	if addr, ok := t.Context.Value(http.LocalAddrContextKey).(net.Addr); ok {
+	if addr, ok := t.request.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 		return addr.String()
 	}
 	return ""
