@@ -43,10 +43,13 @@ func (h *Handler) forward(c *call, out *http.Request) {
 // endToEnd is a header without what concerns only the connection that it came
 // by. The values are shared with in, and must not be written to.
 func (p *callParts) endToEnd(in http.Header) http.Header {
-	if p.header == nil {
-		p.header = make(http.Header, len(in)+addedHeaders)
-	}
 	out := p.header
+	if out == nil || len(in) > mostReused {
+		out = make(http.Header, len(in)+addedHeaders)
+	}
+	if len(in) <= mostReused {
+		p.header = out
+	}
 	for name, values := range in {
 		if !isHopByHop(name) {
 			out[name] = slices.Clip(values)
@@ -58,6 +61,10 @@ func (p *callParts) endToEnd(in http.Header) http.Header {
 	}
 	return out
 }
+
+// mostReused is how many headers a request may have whose map is used again. A map
+// does not shrink, and to go through a wide one for a few headers takes long.
+const mostReused = 64
 
 // addedHeaders is how many headers gateway adds to a request: Forwarded, X-Real-Ip,
 // X-Request-Id, User-Agent and four of X-Forwarded.

@@ -79,10 +79,16 @@ func queueTestLog(t *testing.T, sink sink) (log *AccessLog, ask func(path string
 	}
 	log.target.Store(&accessTarget{format.appendLine, newLineWriter(sink, log.errors)})
 	stop = logTestRun(t, log)
-	time.Sleep(time.Second) // a quiet time
+	queueTestPass(time.Second) // a quiet time
 	handler := log.Wrap(http.NotFoundHandler())
 	ask = func(path string) { handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", path, nil)) }
 	return log, ask, stop
+}
+
+// queueTestPass lets the bubble's time pass, until everybody waits for more of it.
+func queueTestPass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
 
 func queueTestWant(t *testing.T, sink *queueTestSink, want ...string) {
@@ -101,15 +107,14 @@ func TestAccessLog_WritesALineAfterAQuietTimeAtOnceAndTheNextOnesTogether(t *tes
 		queueTestWant(t, sink, "/1\n")
 		ask("/2")
 		ask("/3")
-		time.Sleep(gatherFor - time.Nanosecond)
+		queueTestPass(gatherFor - time.Nanosecond)
 		queueTestWant(t, sink, "/1\n")
-		time.Sleep(time.Nanosecond)
+		queueTestPass(time.Nanosecond)
 		queueTestWant(t, sink, "/1\n", "/2\n/3\n")
 		ask("/4")
-		time.Sleep(gatherFor)
+		queueTestPass(gatherFor)
 		queueTestWant(t, sink, "/1\n", "/2\n/3\n", "/4\n")
-		time.Sleep(gatherFor)
-		synctest.Wait()
+		queueTestPass(gatherFor)
 		ask("/5")
 		queueTestWant(t, sink, "/1\n", "/2\n/3\n", "/4\n", "/5\n")
 		ask("/6")
@@ -125,7 +130,7 @@ func TestAccessLog_NeedsFewWritesForManyLines(t *testing.T) {
 		const requests, every = 2000, time.Second / 2000
 		for i := range requests {
 			ask(fmt.Sprintf("/%d", i))
-			time.Sleep(every)
+			queueTestPass(every)
 		}
 		stop()
 		if got, most := len(sink.seen()), int(requests*every/gatherFor)+3; got > most {
@@ -220,7 +225,7 @@ func TestAccessLog_LetsRequestsWaitForASlowDiskAndLosesNoLine(t *testing.T) {
 		sink := &queueTestSink{blocked: make(chan struct{})}
 		_, ask, stop := queueTestLog(t, sink)
 		answered := queueTestAsk(ask, clients, each)
-		time.Sleep(time.Minute)
+		queueTestPass(time.Minute)
 		// The lines of one write, those that may wait, and one more of each client.
 		if n := answered.Load(); n*8<<10 > 2*queueBytes+clients*16<<10 {
 			t.Errorf("%d requests went on while the disk took nothing", n)
@@ -242,10 +247,7 @@ func TestAccessLog_WritesTheLinesOfWaitingRequestsWhenItIsStopped(t *testing.T) 
 		_, ask, stop := queueTestLog(t, sink)
 		answered := queueTestAsk(ask, clients, 1)
 		synctest.Wait()
-		go func() {
-			time.Sleep(time.Second)
-			close(sink.blocked)
-		}()
+		time.AfterFunc(time.Second, func() { close(sink.blocked) })
 		stop() // is asked for while the disk holds up the writer
 		synctest.Wait()
 		if n := answered.Load(); n != clients {
@@ -262,10 +264,10 @@ func TestAccessLog_WritesEverythingInOrderWhenTheDiskTakesLinesAgain(t *testing.
 		const requests = 1000
 		for i := range requests {
 			ask(fmt.Sprintf("/%d", i))
-			time.Sleep(time.Millisecond)
+			queueTestPass(time.Millisecond)
 			sink.setFull(i < requests/2)
 		}
-		time.Sleep(2 * time.Second)
+		queueTestPass(2 * time.Second)
 		stop()
 		queueTestComplete(t, sink, requests)
 	})

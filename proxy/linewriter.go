@@ -56,8 +56,11 @@ func newLineWriter(to sink, errors *slog.Logger) *lineWriter {
 	return &lineWriter{sink: to, errors: errors}
 }
 
-// write writes whole lines, unless the sink is known to refuse.
+// write writes whole lines, if there are any, unless the sink is known to refuse.
 func (w *lineWriter) write(lines []byte) {
+	if len(lines) == 0 {
+		return
+	}
 	if w.failing {
 		w.keep(lines)
 		return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptrace"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -177,6 +178,23 @@ func TestWorkspaces_LendNothingOfTheRequestBefore(t *testing.T) {
 	}
 	if w.requestContext.begin(t.Context()); w.Err() != nil {
 		t.Errorf("a new request begins with %v", w.Err())
+	}
+}
+
+func TestWorkspaces_DoNotKeepTheMapOfAWideHeader(t *testing.T) {
+	var p callParts
+	wide := http.Header{}
+	for i := range mostReused + 1 {
+		wide[http.CanonicalHeaderKey("X-"+strconv.Itoa(i))] = []string{"1"}
+	}
+	if got := p.endToEnd(wide); len(got) != len(wide) || p.header != nil {
+		t.Errorf("%d of %d headers, and a map with %d is kept", len(got), len(wide), len(p.header))
+	}
+	few := http.Header{"Accept": {"*/*"}}
+	p.endToEnd(few)
+	p.clear()
+	if got := p.endToEnd(wide); len(got) != len(wide) || len(p.header) != 0 {
+		t.Errorf("%d of %d headers, beside %d that were kept", len(got), len(wide), len(p.header))
 	}
 }
 

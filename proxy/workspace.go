@@ -32,8 +32,8 @@ func workspaceOf(ctx context.Context) *workspace {
 	return w
 }
 
-// workspaceFor gives a request a workspace if it has none, and becomes a copy
-// that may be written to.
+// workspaceFor gives a request a workspace if it has none. The request that it
+// returns is the workspace's own copy, which may be written to.
 func workspaceFor(r *http.Request) (*workspace, *http.Request) {
 	w := workspaceOf(r.Context())
 	switch {
